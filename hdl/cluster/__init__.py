@@ -1,0 +1,1 @@
+"""The tile: cores, memory, interrupts, network interface."""

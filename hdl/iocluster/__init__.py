@@ -1,0 +1,1 @@
+"""Security monitor, channels and the hypervisor's port."""

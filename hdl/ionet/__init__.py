@@ -1,0 +1,1 @@
+"""The time-multiplexed tree between the clusters and the I/O cluster."""

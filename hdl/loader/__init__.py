@@ -1,0 +1,1 @@
+"""The trusted loader and its AES-GCM engine."""

@@ -1,0 +1,1 @@
+"""The secure memory management unit of a cluster."""

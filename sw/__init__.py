@@ -1,0 +1,1 @@
+"""The hypervisor's software, the image tool and the command line."""

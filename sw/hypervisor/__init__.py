@@ -1,0 +1,1 @@
+"""The hypervisor's calls over interchangeable links."""

@@ -1,0 +1,1 @@
+"""VM images: pack, inspect, verify."""
