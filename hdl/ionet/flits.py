@@ -19,11 +19,13 @@ __all__ = [
     "CLAIM",
     "FAULT_REPLY",
     "GRANT",
+    "IO_REQUEST",
     "LANE_REPLY",
+    "LEAF_ANSWER",
+    "LEAF_COMMAND",
     "REPLY_CYCLES",
     "STATUS_REPLY",
     "UP_FLIT",
-    "IO_REQUEST",
     "LaneOp",
     "down_flit",
     "io_answer",
@@ -82,6 +84,13 @@ FAULT_REPLY = data.StructLayout({"count": 16, "first": 4, "reserved": 12})
 
 LANE_REPLY = data.StructLayout({"data": 32, "ok": 1})
 """``ok`` = 0: refused, nothing changed."""
+
+LEAF_COMMAND = data.StructLayout({"data": 32, "op": LaneOp, "named": 1, "valid": 1})
+"""A lane command as a leaf hands it to its cluster, in the one cycle of its arrival: named for this
+cluster, or a broadcast. A named one is answered with LANE_REPLY in the next cycle."""
+
+LEAF_ANSWER = data.StructLayout({"data": 32, "error": 1, "valid": 1})
+"""Answer to an I/O request as a leaf hands it to its cluster, for one cycle."""
 
 IO_REQUEST = data.StructLayout({"data": 32, "channel": 4, "register": 4, "write": 1})
 """``channel``: physical; ``register``: abi.ChannelRegister."""
