@@ -30,7 +30,7 @@ PATH = Path(__file__).parent / "guests" / "include" / "blindvisor.h"
 _HEAD = """\
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Addresses a guest can use. Made by `python -m blindvisor.sw.cheader` from hdl/abi.py; do not edit.
+ * Addresses a guest can use. Made from hdl/abi.py by `python -m blindvisor.sw.cheader`: edit that.
  *
  * A guest-physical address is gx[31:28] gy[27:24] offset[23:0]. Everything is little-endian.
  * Registers and channels take whole, aligned words only; anything else is a precise access fault.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Addresses a guest can use. Made by `python -m blindvisor.sw.cheader` from hdl/abi.py; do not edit.
+ * Addresses a guest can use. Made from hdl/abi.py by `python -m blindvisor.sw.cheader`: edit that.
  *
  * A guest-physical address is gx[31:28] gy[27:24] offset[23:0]. Everything is little-endian.
  * Registers and channels take whole, aligned words only; anything else is a precise access fault.
