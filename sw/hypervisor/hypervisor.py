@@ -222,7 +222,7 @@ class Vm:
         """Its state and rectangle."""
         return self.hypervisor.vm_status(self.number)
 
-    def grant(self, channel: int, guest_channel: int) -> Channel:
+    def grant(self, channel: int, guest_channel: int) -> "Channel":
         """Give it a physical channel under a guest channel number."""
         return self.hypervisor.channel_grant(channel, self.number, guest_channel)
 
