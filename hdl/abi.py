@@ -43,6 +43,7 @@ class VmState(enum.Enum, shape=3):
     READY = 2  # image authenticated
     RUNNING = 3
     FROZEN = 4
+    FAULTED = 5  # could not be scrubbed: keeps its clusters, and only VM_DESTROY is allowed
 
 
 class Fault(enum.Enum, shape=4):
