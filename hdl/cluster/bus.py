@@ -41,9 +41,9 @@ class RegisterBus(wiring.Signature):
 
     Members
     -------
-    ``stb`` lasts one cycle. In the next one ``dat_r`` and ``err`` answer it. ``adr`` is the
-    byte offset from :data:`~blindvisor.hdl.abi.REGISTER_OFFSET`; ``core`` and ``own`` say which core
-    of this cluster asks (``own`` = 0: another cluster does).
+    ``stb`` lasts one cycle. In the next one ``dat_r`` and ``err`` answer it. ``adr`` is the byte
+    offset from :data:`~blindvisor.hdl.abi.REGISTER_OFFSET`; ``core`` and ``own`` say which core of
+    this cluster asks (``own`` = 0: another cluster does).
     """
 
     def __init__(self) -> None:

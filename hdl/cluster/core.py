@@ -75,7 +75,7 @@ class MinervaCore(wiring.Component):
     reset : :py:`In(1)`
         Holds the core in reset: pipeline and control registers are at their initial values.
     clear : :py:`In(1)`, clear_index : :py:`In(5)`
-        While in reset: zeroes general register ``clear_index``, which a reset alone would keep (P5).
+        While in reset: zeroes general register ``clear_index``, which a reset would keep (P5).
     fetch, data : :py:`Out(LocalBus(address_width=30))`
         Instruction and data accesses, guest-physical.
     timer, software, external : :py:`In(1)`

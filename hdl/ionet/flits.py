@@ -5,8 +5,8 @@ A frame has one slot per cluster and a slot has two cycles. In the first (``lane
 belongs to cluster *k*: the I/O lane. In the second (``lane`` = 1) the wires belong to the monitor
 lane: the monitor or the loader, and the one cluster they name.
 
-The root sends ``slot`` and ``lane`` down with every flit; the tree delays all leaves equally. A leaf
-speaks up in the cycle in which it sees its own slot (I/O lane), or exactly
+The root sends ``slot`` and ``lane`` down with every flit; the tree delays all leaves equally. A
+leaf speaks up in the cycle in which it sees its own slot (I/O lane), or exactly
 :data:`REPLY_CYCLES` cycles after a command named it (monitor lane, so again ``lane`` = 1).
 """
 
