@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guard of the I/O channels: who owns them, and that nobody else is served."""
 
-from amaranth import Module
+from typing import Any
+
+from amaranth import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.iocluster.channel import ChannelPort
-from blindvisor.hdl.ionet.service import ServicePort
+from blindvisor.hdl.ionet.service import ANSWER, ServicePort
 
 __all__ = ["DENIED_WIDTH", "ROW", "UPDATE", "ChannelGuard"]
 
@@ -58,8 +60,13 @@ class ChannelGuard(wiring.Component):
     counts every error answer.
     """
 
-    root: wiring.PureInterface
-    channels: list[wiring.PureInterface]
+    root: Any
+    channels: list[Any]
+    lookup: Signal
+    owner: Signal
+    update: data.View
+    rows: data.View
+    denied: data.View
 
     def __init__(self, config: MachineConfig) -> None:
         self.config = config
@@ -76,5 +83,43 @@ class ChannelGuard(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Compare, demultiplex, count."""
-        return Module()
+        """Compare the owners, pass the request on, count what was refused."""
+        m = Module()
+
+        owner = Signal(8)  # of the cluster that this cycle is about
+        m.d.comb += self.lookup.eq(self.root.cluster)
+        m.d.sync += owner.eq(self.owner)
+
+        rows = Signal(data.ArrayLayout(ROW, self.config.channels))
+        m.d.comb += self.rows.eq(rows)
+
+        request = self.root.request.payload
+        interrupts = Signal(self.config.channels)
+        m.d.comb += [
+            self.root.answer.eq(ANSWER.const({"error": 1})),
+            self.root.interrupts.eq(interrupts),
+        ]
+        with m.If(~self.root.request.valid):
+            m.d.comb += self.root.answer.eq(0)
+
+        for number, channel in enumerate(self.channels):
+            changed = self.update.valid & (self.update.channel == number)
+            m.d.comb += channel.clear.eq(changed)
+            with m.If(changed):
+                m.d.sync += rows[number].eq(self.update.row)
+
+            owned = Signal(name=f"owned{number}")
+            m.d.comb += [
+                owned.eq((rows[number].owner == owner) & (owner != 0)),
+                interrupts[number].eq(owned & channel.interrupt),
+            ]
+            with m.If(self.root.request.valid & (request.channel == number)):
+                with m.If(owned):
+                    m.d.comb += [
+                        channel.access.eq(Cat(1, request.write, request.register, request.data)),
+                        self.root.answer.eq(channel.answer),
+                    ]
+                with m.Elif(self.denied[number] != 2**DENIED_WIDTH - 1):
+                    m.d.sync += self.denied[number].eq(self.denied[number] + 1)
+
+        return m
