@@ -101,7 +101,7 @@ static void foreign_clusters(void)
 		uint32_t gx = pair & 15, gy = pair >> 4, base = BV_CLUSTER(gx, gy);
 		if (gx < bv_vm.width && gy < bv_vm.height)
 			continue;
-		both(FOREIGN_MEMORY, base + bv_vm.memory / 2);
+		both(FOREIGN_MEMORY, base + bv_vm.memory / 4); /* where victim.c keeps its secret */
 		if (number++ != next)
 			continue;
 		next += workers;
@@ -142,7 +142,7 @@ static int defined(uint32_t offset)
 static void registers(uint32_t base)
 {
 	base |= BV_REGISTER_OFFSET;
-	for (uint32_t offset = 0; offset < REGISTERS; offset += 4)
+	for (uint32_t offset = 0; offset < 0x200 + 0x20 * bv_vm.cores; offset += 4)
 		if (defined(offset))
 			parts(PARTS_OF_REGISTERS, base + offset);
 }

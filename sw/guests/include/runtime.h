@@ -117,7 +117,7 @@ uint32_t bv_trap_hook(uint32_t cause, uint32_t pc, uint32_t value);
 
 enum bv_interrupt { BV_SOFTWARE = 3, BV_TIMER = 7, BV_EXTERNAL = 11 };
 
-/* Sets the cluster's handler, and lets this core take the interrupt (handler 0: not take it).
+/* Sets this core's handler and lets it take the interrupt (handler 0: not take it).
  * A handler must make its cause go away: read the mailbox, move the compare value, or clear the
  * channel's or the core's enable bit. */
 void bv_on_interrupt(enum bv_interrupt which, void (*handler)(void));

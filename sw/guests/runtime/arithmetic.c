@@ -8,6 +8,11 @@
 uint32_t __mulsi3(uint32_t a, uint32_t b)
 {
 	uint32_t product = 0;
+	if (a > b) { /* the smaller one says how many steps it takes */
+		uint32_t larger = a;
+		a = b;
+		b = larger;
+	}
 	for (; a; a >>= 1, b <<= 1)
 		if (a & 1)
 			product += b;

@@ -207,7 +207,7 @@ void bv_printf(const char *format, ...)
 
 /* ---- Traps and interrupts ------------------------------------------------------------------ */
 
-static void (*handlers[16])(void);
+static void (*handlers[MAX_CORES][3])(void); /* software, timer, external: causes 3, 7, 11 */
 
 __attribute__((weak)) uint32_t bv_trap_hook(uint32_t cause, uint32_t pc, uint32_t value)
 {
@@ -220,7 +220,7 @@ uint32_t bv_trap(uint32_t cause, uint32_t pc, uint32_t value)
 {
 	struct bv_core *core = bv_core();
 	if (cause >> 31) {
-		void (*handler)(void) = handlers[cause & 15];
+		void (*handler)(void) = handlers[core->number][(cause & 15) >> 2];
 		/* The core sees a level late, so a mailbox that was just read may seem full again. */
 		if ((cause & 15) == BV_SOFTWARE &&
 		    !BV_REGISTER(BV_CORE_MAILBOX_FULL(core->number)))
@@ -248,7 +248,7 @@ void bv_on_interrupt(enum bv_interrupt which, void (*handler)(void))
 {
 	uint32_t bit = 1u << which;
 	if (handler) {
-		handlers[which] = handler;
+		handlers[bv_core()->number][which >> 2] = handler;
 		__asm__ volatile("csrs mie, %0" ::"r"(bit) : "memory");
 	} else {
 		__asm__ volatile("csrc mie, %0" ::"r"(bit) : "memory");
