@@ -93,33 +93,33 @@ class ChannelGuard(wiring.Component):
         rows = Signal(data.ArrayLayout(ROW, self.config.channels))
         m.d.comb += self.rows.eq(rows)
 
-        request = self.root.request.payload
-        interrupts = Signal(self.config.channels)
+        owned = Signal(self.config.channels)
         m.d.comb += [
-            self.root.answer.eq(ANSWER.const({"error": 1})),
-            self.root.interrupts.eq(interrupts),
+            owned.eq(Cat((row.owner == owner) & (owner != 0) for row in rows)),
+            self.root.interrupts.eq(owned & Cat(device.interrupt for device in self.channels)),
         ]
-        with m.If(~self.root.request.valid):
-            m.d.comb += self.root.answer.eq(0)
 
-        for number, channel in enumerate(self.channels):
+        for number, device in enumerate(self.channels):
             changed = self.update.valid & (self.update.channel == number)
-            m.d.comb += channel.clear.eq(changed)
+            m.d.comb += device.clear.eq(changed)
             with m.If(changed):
                 m.d.sync += rows[number].eq(self.update.row)
 
-            owned = Signal(name=f"owned{number}")
-            m.d.comb += [
-                owned.eq((rows[number].owner == owner) & (owner != 0)),
-                interrupts[number].eq(owned & channel.interrupt),
-            ]
-            with m.If(self.root.request.valid & (request.channel == number)):
-                with m.If(owned):
-                    m.d.comb += [
-                        channel.access.eq(Cat(1, request.write, request.register, request.data)),
-                        self.root.answer.eq(channel.answer),
-                    ]
-                with m.Elif(self.denied[number] != 2**DENIED_WIDTH - 1):
-                    m.d.sync += self.denied[number].eq(self.denied[number] + 1)
+        request = self.root.request.payload
+        with m.If(self.root.request.valid):
+            m.d.comb += self.root.answer.eq(ANSWER.const({"error": 1}))
+            with m.Switch(request.channel):
+                for number, device in enumerate(self.channels):
+                    denied = self.denied[number]
+                    with m.Case(number):
+                        with m.If(owned[number]):
+                            m.d.comb += [
+                                device.access.eq(
+                                    Cat(1, request.write, request.register, request.data)
+                                ),
+                                self.root.answer.eq(device.answer),
+                            ]
+                        with m.Elif(denied != 2**DENIED_WIDTH - 1):
+                            m.d.sync += denied.eq(denied + 1)
 
         return m

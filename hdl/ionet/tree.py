@@ -74,14 +74,13 @@ class IoTree(wiring.Component):
         m = Module()
 
         # All zero would read as cluster 0's slot: it would speak before the frame has begun.
-        silence = down_flit(self.config).const({"lane": 1})
+        flit, silence = down_flit(self.config), {"lane": 1}
         downs, ups = self.leaves_down, self.leaves_up
         to_children = m.d.comb  # leaves have no register in the tree; inner nodes have
         for level in reversed(range(tree_depth(self.config))):
             nodes = range(-(-len(ups) // RADIX))
             node_downs = [
-                Signal(silence.shape(), name=f"down_level{level}_{node}", init=silence)
-                for node in nodes
+                Signal(flit, name=f"down_level{level}_{node}", init=silence) for node in nodes
             ]
             node_ups = [Signal(UP_FLIT, name=f"up_level{level}_{node}") for node in nodes]
             for node in nodes:

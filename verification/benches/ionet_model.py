@@ -198,7 +198,7 @@ class Traffic:
 
     def _make_command(self) -> int:
         target = self._lane_rng.choice(self._targets)
-        command = {
+        command: dict[int | str, int | LaneOp] = {
             "data": self._lane_rng.getrandbits(32),
             "op": self._lane_rng.choice(list(LaneOp)),
             "named": int(target is not None),
@@ -210,7 +210,12 @@ class Traffic:
         command = lane_command(self.config).from_bits(bits)
         depth = tree_depth(self.config)
         arrives = self.cycle + depth
-        shown = {"valid": 1, "named": command.named, "op": command.op, "data": command.data}
+        shown: dict[int | str, int | LaneOp] = {
+            "valid": 1,
+            "named": command.named,
+            "op": command.op,
+            "data": command.data,
+        }
         for leaf in self.leaves:
             if not command.named or command.cluster == leaf.index:
                 self._arriving[arrives][leaf.index] = LEAF_COMMAND.const(shown).as_value().value
