@@ -110,11 +110,11 @@ class Initiator(wiring.Component):
                     request.x,
                     request.y,
                     self.own,
-                    head.owner,
+                    Const(0, 8),  # egress stamps it
                     request.core,
                     request.we,
                     request.sel,
-                    head.reserved,
+                    Const(0, 1),
                 )
             ),
             address.eq(request.word),

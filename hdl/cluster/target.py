@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -82,7 +82,7 @@ class Target(wiring.Component):
 
         answer = Signal(RESPONSE_HEAD)
         m.d.comb += answer.eq(
-            Cat(head.source, self.own, answer.owner, head.core, error, answer.reserved)
+            Cat(head.source, self.own, Const(0, 8), head.core, error, Const(0, 5))
         )
         with m.Switch(step):
             with m.Case(_Step.HEAD):

@@ -25,10 +25,29 @@ from blindvisor.hdl.noc.packets import COORDINATES, FLIT
 from blindvisor.hdl.noc.router import Router
 from blindvisor.hdl.smmu.smmu import Smmu
 
-__all__ = ["NETWORKS", "SIDES", "Tile"]
+__all__ = ["NETWORKS", "SIDES", "Tile", "tile_signature"]
 
 SIDES = ("north", "east", "south", "west")
 NETWORKS = ("request", "response")
+
+
+def tile_signature(config: MachineConfig) -> wiring.Signature:
+    """Ports of a :class:`Tile`, for who instantiates its Verilog by name."""
+    flits = stream.Signature(FLIT)
+    links: dict[str, Any] = {}
+    for network in NETWORKS:
+        for side in SIDES:
+            links[f"{network}_{side}_in"] = In(flits)
+            links[f"{network}_{side}_out"] = Out(flits)
+    return wiring.Signature(
+        {
+            "position": In(COORDINATES),
+            "index": In(bits_for(config.clusters - 1)),
+            "down": In(down_flit(config)),
+            "up": Out(UP_FLIT),
+            **links,
+        }
+    )
 
 
 class Tile(wiring.Component):
@@ -56,21 +75,7 @@ class Tile(wiring.Component):
 
     def __init__(self, config: MachineConfig) -> None:
         self._config = config
-        flits = stream.Signature(FLIT)
-        links: dict[str, Any] = {}
-        for network in NETWORKS:
-            for side in SIDES:
-                links[f"{network}_{side}_in"] = In(flits)
-                links[f"{network}_{side}_out"] = Out(flits)
-        super().__init__(
-            {
-                "position": In(COORDINATES),
-                "index": In(bits_for(config.clusters - 1)),
-                "down": In(down_flit(config)),
-                "up": Out(UP_FLIT),
-                **links,
-            }
-        )
+        super().__init__(tile_signature(config))
 
     def elaborate(self, platform: object) -> Module:
         """Join the parts; every decision is inside one of them."""

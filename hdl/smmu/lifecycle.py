@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who owns a cluster and what its owner may do now: the state that all checks read."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Const, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -126,9 +126,9 @@ class Lifecycle(wiring.Component):
                 state,
                 drained,
                 scrubbing & clean,
-                status.reserved,
+                Const(0, 3),
                 self.ownership.owner,
-                status.reserved2,
+                Const(0, 16),
             )
         )
 
