@@ -1,0 +1,51 @@
+# Two targets need nothing else done before: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+WORKERS ?= 2
+
+.PHONY: demo test lint bench guests controls vectors clean check-system
+
+demo: $(STAMP)
+	$(BIN)/blindvisor demo
+
+test: lint
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --warnings
+
+# Longer evidence, not part of `make test`.
+bench: $(STAMP)
+	$(BIN)/blindvisor bench sim
+
+controls: $(STAMP)
+	$(BIN)/blindvisor attack --control
+
+guests: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[guests]'
+	$(BIN)/python -m blindvisor.sw.guests.build
+
+$(STAMP): pyproject.toml | check-system
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing what pyproject.toml lists into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+check-system:
+	@missing=""; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || missing="$$missing python3(>=3.11)"; \
+	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+	command -v g++ >/dev/null || missing="$$missing g++"; \
+	command -v perl >/dev/null || missing="$$missing perl"; \
+	if [ -n "$$missing" ]; then \
+	  echo "Missing on this system:$$missing"; \
+	  echo "Debian, Ubuntu: sudo apt-get install python3-venv g++ make perl"; \
+	  exit 3; \
+	fi
+
+clean:
+	rm -rf build out
