@@ -3,6 +3,7 @@
 
 import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def _program(
 
 
 def _version(*command: str) -> str:
-    """First line of output that has a digit; the tool counts as there whatever it says."""
+    """First version number in what it says; the tool counts as there whatever it says."""
     try:
         run = subprocess.run(
             command,
@@ -97,8 +98,8 @@ def _version(*command: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"unknown ({type(error).__name__})"
-    lines = (line.strip() for line in (run.stdout + run.stderr).splitlines())
-    return next((line for line in lines if any(map(str.isdigit, line))), "unknown")[:60]
+    number = re.search(r"\d+(\.\d+)+", run.stdout + run.stderr)
+    return number[0] if number else "unknown"
 
 
 def _python() -> str | None:

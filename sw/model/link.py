@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model behind the hypervisor's registers."""
+
+from collections.abc import Sequence
+
+from blindvisor.hdl.abi import HypervisorRegister
+from blindvisor.hdl.config import MachineConfig
+from blindvisor.sw.hypervisor.hypervisor import MAILBOX_STRIDE
+from blindvisor.sw.hypervisor.link import BusError, LinkTimeout
+from blindvisor.sw.hypervisor.monitor import STATUS_BUSY, STATUS_DONE, STATUS_LOADING
+from blindvisor.sw.model.channels import Channel
+from blindvisor.sw.model.machine import Machine
+from blindvisor.sw.model.monitor import Monitor
+from blindvisor.sw.model.rv32 import AccessError
+
+__all__ = ["ModelLink"]
+
+_ID = 0x31564C42  # "BLV1"
+_ARGUMENTS = range(HypervisorRegister.ARG0.value, HypervisorRegister.ARG4.value + 4, 4)
+
+
+class ModelLink:
+    """A :class:`~blindvisor.sw.hypervisor.link.Link` to a machine in plain Python.
+
+    Calls end at once; a load ends with the word that decides it. Guests only run in
+    :meth:`advance`.
+
+    Parameters
+    ----------
+    config : :class:`~blindvisor.hdl.config.MachineConfig`
+        The machine.
+    root_key : :class:`bytes`
+        Its root key, 32 bytes.
+    """
+
+    def __init__(self, config: MachineConfig, *, root_key: bytes) -> None:
+        if len(root_key) != 32:
+            raise ValueError(f"a root key must have 32 bytes, not {len(root_key)}")
+        self.config = config
+        self.machine = Machine(config)
+        """For tests that look behind the registers; the hypervisor must not."""
+        self._monitor = Monitor(self.machine, root_key)
+        self._arguments = [0] * 5
+        self._done = False
+
+    def read(self, address: int) -> int:
+        """Read a register."""
+        config, monitor, loader = self.config, self._monitor, self._monitor.loader
+        loading = loader is not None
+        match address:
+            case HypervisorRegister.ID.value:
+                return _ID
+            case HypervisorRegister.MESH.value:
+                return config.width | config.height << 8 | config.cores << 16
+            case HypervisorRegister.MEMORY.value:
+                return config.memory_bytes
+            case HypervisorRegister.LIMITS.value:
+                return (
+                    config.vms
+                    | config.channels << 8
+                    | config.tty_channels << 16
+                    | config.guest_channels << 24
+                )
+            case HypervisorRegister.STATUS.value:
+                busy = (STATUS_BUSY | STATUS_LOADING) if loading else 0
+                return busy | (STATUS_DONE if self._done else 0)
+            case HypervisorRegister.RESULT.value:
+                return monitor.result.value
+            case HypervisorRegister.STAGING_SPACE.value:
+                return min(config.staging_words, loader.remaining) if loader is not None else 0
+            case _ if address in _ARGUMENTS:
+                return self._arguments[_ARGUMENTS.index(address)]
+            case _ if 0 <= (n := address - HypervisorRegister.VALUE0.value) < 16 and n % 4 == 0:
+                return monitor.values[n // 4]
+        return self._mailbox(address, None)
+
+    def write(self, address: int, value: int) -> None:
+        """Write a register."""
+        if not 0 <= value < 1 << 32:
+            raise ValueError(f"value must be a 32-bit word, not {value}")
+        monitor = self._monitor
+        match address:
+            case HypervisorRegister.COMMAND.value if monitor.loader is None:
+                if monitor.call(value, list(self._arguments)):
+                    self._done = True
+            case HypervisorRegister.STATUS.value:
+                self._done = False
+            case HypervisorRegister.ABORT.value:
+                if monitor.loader is not None:
+                    monitor.abort()
+                    self._done = True
+            case HypervisorRegister.STAGING.value if monitor.loader is not None:
+                if monitor.feed(value):
+                    self._done = True
+            case _ if address in _ARGUMENTS:
+                self._arguments[_ARGUMENTS.index(address)] = value
+            case _:
+                self._mailbox(address, value)
+
+    def write_words(self, address: int, words: Sequence[int]) -> int:
+        """Write words to STAGING until the call ends."""
+        for taken, word in enumerate(words):
+            if self._monitor.loader is None:
+                return taken
+            self.write(address, word)
+        return len(words)
+
+    def wait_done(self, timeout: int) -> None:
+        """Return if the last call has ended; nothing that could be waited for happens later."""
+        if not self._done:
+            raise LinkTimeout(f"no call has ended within {timeout} cycles")
+
+    def tty_read(self, channel: int) -> bytes:
+        """Return what a TTY channel printed."""
+        printed = self._tty(channel).printed
+        data = bytes(printed)
+        printed.clear()
+        return data
+
+    def tty_write(self, channel: int, data: bytes) -> None:
+        """Type on a TTY channel."""
+        tty = self._tty(channel)
+        tty.typed.extend(data)
+        tty.refill()
+
+    def advance(self, cycles: int) -> None:
+        """Let the VMs run."""
+        self.machine.advance(cycles)
+
+    def _tty(self, channel: int) -> Channel:
+        if not 0 <= channel < self.config.tty_channels:
+            raise ValueError(
+                f"a TTY channel must be from 0 to {self.config.tty_channels - 1}, not {channel}"
+            )
+        return self.machine.channels[channel]
+
+    def _mailbox(self, address: int, value: int | None) -> int:
+        mailbox, register = divmod(address - HypervisorRegister.MAILBOX.value, MAILBOX_STRIDE)
+        try:
+            if not 0 <= mailbox < self.config.mailbox_channels:
+                raise AccessError
+            channel = self.machine.channels[self.config.tty_channels + mailbox]
+            return channel.hypervisor_access(register, value)
+        except AccessError:
+            raise BusError(address=address, write=value is not None) from None
