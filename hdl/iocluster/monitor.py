@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from amaranth import Module, Mux, Signal
+from amaranth import C, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -141,18 +141,15 @@ class Monitor(wiring.Component):
 
         own, other = sweep.lane, self.loader_lane
         wanted = other.command.payload
-        placing = Signal(other.command.payload.shape())
+        op = Signal(LaneOp)
         m.d.comb += [
-            placing.data.eq(wanted.data),
-            placing.op.eq(Mux(wanted.op == LaneOp.WRITE, LaneOp.WRITE, LaneOp.ADDRESS)),
-            placing.named.eq(1),
-            placing.cluster.eq(wanted.cluster),
+            op.eq(Mux(wanted.op == LaneOp.WRITE, LaneOp.WRITE, LaneOp.ADDRESS)),
             own.reply.eq(self.lane.reply),
             other.reply.eq(self.lane.reply),
         ]
         with m.If(sequences.lent):
             m.d.comb += [
-                self.lane.command.payload.eq(placing),
+                self.lane.command.payload.eq(Cat(wanted.data, op, C(1, 1), wanted.cluster)),
                 self.lane.command.valid.eq(other.command.valid),
                 other.command.ready.eq(self.lane.command.ready),
                 other.reply_valid.eq(self.lane.reply_valid),
