@@ -1,0 +1,13 @@
+# amaranth: UnusedElaboratable=no
+"""Runs the I/O network's cocotb bench, on its smallest and its usual tree."""
+
+import pytest
+
+from blindvisor.sim.runner import run_bench
+from blindvisor.verification.benches import ionet
+
+
+@pytest.mark.cocotb
+@pytest.mark.parametrize("clusters", [1, 4, 5, 16])
+def test_io_network(clusters, tmp_path):
+    assert run_bench(ionet.IoNetwork(ionet.line(clusters)), ionet.__name__, tmp_path) == 4
