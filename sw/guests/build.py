@@ -45,7 +45,14 @@ _FLAGS = (
     *("-fno-pic", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-ident"),
     *("-ffunction-sections", "-fdata-sections", "-g0"),
 )
-_LINK_FLAGS = ("-static", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-s", "-Wl,-z,norelro", "-Wl,-z,max-page-size=16")
+_LINK_FLAGS = (
+    "-static",
+    "-Wl,--gc-sections",
+    "-Wl,--build-id=none",
+    "-Wl,-s",
+    "-Wl,-z,norelro",
+    "-Wl,-z,max-page-size=16",
+)
 
 
 class BuildError(Exception):
@@ -108,7 +115,9 @@ def build(source: Path, output: Path, *, flags: Sequence[str] = ()) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the named C file, or all guests of this folder into ``bin/``."""
-    parser = argparse.ArgumentParser(prog="python -m blindvisor.sw.guests.build", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m blindvisor.sw.guests.build", description=__doc__
+    )
     parser.add_argument("source", nargs="?", type=Path, help="C file; without it: all guests")
     parser.add_argument("-o", dest="output", type=Path, help="ELF file (default: SOURCE.elf)")
     parser.add_argument("-D", dest="define", action="append", default=[], help="NAME or NAME=VALUE")
