@@ -1,8 +1,6 @@
 # amaranth: UnusedElaboratable=no
 """The root alone, hearing flits that no leaf would send."""
 
-from typing import Any
-
 import pytest
 
 from blindvisor.hdl.config import MachineConfig
@@ -16,9 +14,8 @@ def config(clusters):
     return MachineConfig(name="test", width=clusters, height=1)
 
 
-def command(dut, **values):
-    fields: dict[int | str, Any] = {"op": LaneOp.STATUS, "named": 1} | values
-    return lane_command(dut.config).const(fields)
+def command(dut, *, named=1, data=0):
+    return lane_command(dut.config).const({"op": LaneOp.STATUS, "named": named, "data": data})
 
 
 @pytest.mark.parametrize("clusters", [1, 2, 3, 4, 5, 16])
