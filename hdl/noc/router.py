@@ -61,8 +61,8 @@ class Router(wiring.Component):
     One cycle per hop, one flit per cycle and output. X before Y and no way back makes the mesh free
     of deadlock, and keeps a packet between two clusters of a rectangle inside it (P12).
 
-    A packet that cannot go on legally (to its own cluster from there; back where it came from; along
-    X after Y) is swallowed whole (P8). The routers of a mesh never make such a packet.
+    A packet that cannot go on legally (from a cluster to itself; back where it came from; along X
+    after Y) is swallowed whole (P8). Between the routers of a mesh there is no such packet.
 
     The RAM of an input keeps old flits, but nothing reads them: only what was written since the
     last time the FIFO was empty can leave it (P5).

@@ -2,6 +2,7 @@
 """The router, alone, in the middle of a mesh."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -121,7 +122,7 @@ def test_two_inputs_pass_to_two_outputs_at_full_rate():
     straight = {"west": "east", "north": "south"}
     got = {output: [] for output in straight.values()}
     count = 60
-    testbenches = []
+    testbenches: list[Any] = []
     for entry, output in straight.items():
         flits = words([packet(entry, TOWARDS[output], 3)] * (count // 3))
         testbenches.append(pysim.offer(getattr(dut, f"{entry}_in"), flits))
@@ -191,8 +192,8 @@ def test_random_traffic_arrives_once_whole_unchanged_and_in_order(depth):
     rng = random.Random(depth)
     dut = router(depth)
     board = Scoreboard()
-    counts = dict.fromkeys(PORTS, 0)
-    testbenches = [place(dut)]
+    counts: dict[str, int] = dict.fromkeys(PORTS, 0)
+    testbenches: list[Any] = [place(dut)]
     for entry in PORTS:
         sent = []
         for _ in range(40):
