@@ -5,6 +5,7 @@ from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import Segment
 
 from blindvisor.hdl.abi import OWN_CLUSTER
 from blindvisor.sw.image.format import ImageError, ImageSizeError
@@ -49,7 +50,7 @@ def read_guest(path: Path, *, width: int, height: int, memory_bytes: int) -> lis
             elf = ELFFile(file)
             _check_machine(path, elf)
             segments = [
-                (segment["p_paddr"], segment["p_memsz"], segment.data())
+                (segment["p_paddr"], segment["p_memsz"], _content(path, segment))
                 for segment in elf.iter_segments("PT_LOAD")
                 if segment["p_memsz"]
             ]
@@ -98,6 +99,16 @@ class _Memory:
         end = offset + len(content)
         self.data.extend(bytes(max(0, end - len(self.data))))
         self.data[offset:end] = content
+
+
+def _content(path: Path, segment: Segment) -> bytes:
+    content, size = segment.data(), segment["p_filesz"]
+    if len(content) != size:
+        raise GuestFileError(
+            f"{path} is cut short: the segment at {segment['p_paddr']:#010x} has {len(content)}"
+            f" of {size} bytes"
+        )
+    return content
 
 
 def _check_machine(path: Path, elf: ELFFile) -> None:
