@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cocotb bench of the AES-GCM engine: published vectors, and random messages against pycryptodome.
+
+The environment says what is run: ``GCM_SBOXES`` and ``GCM_DIGIT`` are the engine's parameters,
+``GCM_VECTORS`` takes every how-manieth published vector (1: all), ``GCM_MESSAGES`` the number of
+random messages.
+"""
+
+import os
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, RisingEdge, Timer
+from Crypto.Cipher import AES
+
+from blindvisor.hdl.loader.engine import GcmEngine
+from blindvisor.hdl.loader.gcm import GCM_INPUT, GCM_OUTPUT, BlockKind
+from blindvisor.verification.vectors import GcmVector, gcm_vectors
+
+__all__ = ["environment"]
+
+PERIOD = 10  # ns
+
+
+def environment(
+    *, sboxes: int = 32, digit: int = 16, vectors: int = 60, messages: int = 60
+) -> dict[str, str]:
+    """Return the environment that makes the bench do this."""
+    return {
+        "GCM_SBOXES": str(sboxes),
+        "GCM_DIGIT": str(digit),
+        "GCM_VECTORS": str(vectors),
+        "GCM_MESSAGES": str(messages),
+    }
+
+
+def number(name: str) -> int:
+    """Return what the environment says, or the default."""
+    return int(os.environ.get(name, environment()[name]))
+
+
+ENGINE = GcmEngine(sboxes=number("GCM_SBOXES"), digit=number("GCM_DIGIT"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the engine gave for one message."""
+
+    text: bytes
+    tag: bytes
+    match: bool
+    taken: tuple[int, ...]  # cycle in which each block was taken, counted from start
+
+
+def blocks_of(aad: bytes, text: bytes, tag: bytes) -> list[tuple[BlockKind, bytes]]:
+    """Cut a message into the engine's blocks."""
+    blocks = [(BlockKind.AAD, aad[n : n + 16]) for n in range(0, len(aad), 16)]
+    blocks += [(BlockKind.TEXT, text[n : n + 16]) for n in range(0, len(text), 16)]
+    return [*blocks, (BlockKind.TAG, tag)]
+
+
+class Driver:
+    """One message at a time through the engine."""
+
+    def __init__(self, dut: Any) -> None:
+        self.dut = dut
+        self.rng = random.Random(cocotb.RANDOM_SEED)
+        self.pause = 0.0  # chance of a pause, on either side
+
+    async def reset(self) -> None:
+        """Start the clock and reset, with all inputs quiet."""
+        dut = self.dut
+        for name in ("key", "short", "start", "nonce", "decrypt", "source__payload"):
+            getattr(dut, name).value = 0
+        dut.source__valid.value = 0
+        dut.sink__ready.value = 1
+        Clock(dut.clk, PERIOD, "ns").start()
+        dut.rst.value = 1
+        await ClockCycles(dut.clk, 2)
+        dut.rst.value = 0
+        await RisingEdge(dut.clk)
+
+    async def begin(self, *, key: bytes, nonce: bytes, decrypt: bool) -> None:
+        """Start a message."""
+        dut = self.dut
+        dut.key.value = int.from_bytes(key, "little")
+        dut.short.value = len(key) == 16
+        dut.nonce.value = int.from_bytes(nonce, "little")
+        dut.decrypt.value = decrypt
+        dut.start.value = 1
+        await RisingEdge(dut.clk)
+        dut.start.value = 0
+        dut.nonce.value = self.rng.getrandbits(96)  # both are sampled with start
+        dut.decrypt.value = self.rng.getrandbits(1)
+
+    async def message(
+        self,
+        *,
+        key: bytes,
+        nonce: bytes,
+        aad: bytes,
+        text: bytes,
+        decrypt: bool,
+        tag: bytes = bytes(16),
+        only: int | None = None,
+    ) -> Outcome:
+        """Return what comes out. ``only``: leave after so many blocks, in the middle."""
+        dut = self.dut
+        await self.begin(key=key, nonce=nonce, decrypt=decrypt)
+        out = b""
+        taken: list[int] = []
+        cycle = 0
+        made = b""
+        match = False
+        for kind, block in blocks_of(aad, text, tag)[:only]:
+            given = int.from_bytes(block + self.rng.randbytes(16 - len(block)), "little")
+            dut.source__payload.value = GCM_INPUT.const(
+                {"data": given, "count": len(block), "kind": kind}
+            ).as_bits()
+            for _ in range(5000):
+                offered = self.rng.random() >= self.pause
+                dut.source__valid.value = offered
+                dut.sink__ready.value = self.rng.random() >= self.pause
+                await RisingEdge(dut.clk)
+                cycle += 1
+                if offered and dut.source__ready.value:
+                    break
+                assert not dut.done.value
+            else:
+                raise AssertionError(f"block {len(taken)} was not taken")
+            taken.append(cycle)
+            assert bool(dut.sink__valid.value) == (kind is BlockKind.TEXT)
+            assert bool(dut.done.value) == (kind is BlockKind.TAG)
+            if kind is BlockKind.TEXT:
+                given_back = GCM_OUTPUT.from_bits(int(dut.sink__payload.value))
+                assert given_back.count == len(block)
+                assert given_back.data >> 8 * len(block) == 0
+                out += given_back.data.to_bytes(16, "little")[: len(block)]
+            if kind is BlockKind.TAG:
+                made = int(dut.tag.value).to_bytes(16, "little")
+                match = bool(dut.match.value)
+        dut.source__valid.value = 0
+        return Outcome(text=out, tag=made, match=match, taken=tuple(taken))
+
+
+def encrypt(key: bytes, nonce: bytes, aad: bytes, plain: bytes) -> tuple[bytes, bytes]:
+    """Return ciphertext and tag as pycryptodome makes them."""
+    cipher = AES.new(key, AES.MODE_GCM, nonce=nonce)
+    cipher.update(aad)
+    return cipher.encrypt_and_digest(plain)
+
+
+async def check_vector(driver: Driver, vector: GcmVector) -> int:
+    """Run one vector in all its directions; return how many that were."""
+    message = {"key": vector.key, "nonce": vector.nonce, "aad": vector.aad}
+    if "e" in vector.directions:
+        outcome = await driver.message(**message, text=vector.plain, decrypt=False)
+        assert outcome.text == vector.cipher, vector.name
+        assert outcome.tag[: len(vector.tag)] == vector.tag, vector.name
+    if "d" in vector.directions:
+        padded = vector.tag.ljust(16, b"\0")
+        outcome = await driver.message(**message, text=vector.cipher, decrypt=True, tag=padded)
+        # The engine knows whole tags alone; of the shorter ones the first bytes are compared here.
+        assert (outcome.tag[: len(vector.tag)] == vector.tag) == vector.valid, vector.name
+        assert outcome.match == (outcome.tag == padded), vector.name
+        if vector.valid:
+            assert outcome.text == vector.plain, vector.name
+        else:
+            assert not outcome.match, vector.name
+    return len(vector.directions)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="sec")
+async def published_vectors(dut: Any) -> None:
+    """Vectors of NIST CAVP and Wycheproof come out as published; invalid ones do not match."""
+    driver = Driver(dut)
+    await driver.reset()
+    ran = 0
+    for vector in list(gcm_vectors())[:: number("GCM_VECTORS")]:
+        ran += await check_vector(driver, vector)
+    cocotb.log.info("%d messages of published vectors", ran)
+    assert ran > 50
+
+
+@cocotb.test(timeout_time=1, timeout_unit="sec")
+async def random_messages_follow_pycryptodome(dut: Any) -> None:
+    """Any lengths, keys, directions and pauses; the right tag matches and a wrong one never does."""
+    driver = Driver(dut)
+    await driver.reset()
+    rng = driver.rng
+    for n in range(number("GCM_MESSAGES")):
+        driver.pause = rng.choice([0.0, 0.0, 0.5])
+        key = rng.randbytes(rng.choice([16, 32]))
+        nonce = rng.randbytes(12)
+        aad = rng.randbytes(rng.choice([0, 16, rng.randrange(70)]))
+        plain = rng.randbytes(rng.choice([0, 16, rng.randrange(100)]))
+        ciphered, tag = encrypt(key, nonce, aad, plain)
+        message = {"key": key, "nonce": nonce, "aad": aad}
+        if n % 2:
+            outcome = await driver.message(**message, text=plain, decrypt=False, tag=tag)
+            assert (outcome.text, outcome.tag, outcome.match) == (ciphered, tag, True)
+        else:
+            wrong = rng.random() < 0.5
+            flipped = int.from_bytes(tag, "little") ^ (1 << rng.randrange(128) if wrong else 0)
+            outcome = await driver.message(
+                **message, text=ciphered, decrypt=True, tag=flipped.to_bytes(16, "little")
+            )
+            assert (outcome.text, outcome.tag, outcome.match) == (plain, tag, not wrong)
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def a_message_can_be_given_up(dut: Any) -> None:
+    """A start in the middle of a message begins a new one that knows nothing of the old."""
+    driver = Driver(dut)
+    await driver.reset()
+    rng = driver.rng
+    for _ in range(12):
+        key, nonce = rng.randbytes(32), rng.randbytes(12)
+        aad, plain = rng.randbytes(40), rng.randbytes(70)
+        message = {"nonce": nonce, "aad": aad, "text": plain, "decrypt": False}
+        await driver.message(**message, key=rng.randbytes(32), only=rng.randrange(9))
+        await Timer(PERIOD * rng.randrange(30) + PERIOD // 2, "ns")
+        await RisingEdge(dut.clk)
+        outcome = await driver.message(**message, key=key)
+        assert (outcome.text, outcome.tag) == encrypt(key, nonce, aad, plain)
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def cycles_depend_on_lengths_alone(dut: Any) -> None:
+    """P7: blocks are taken in the same cycles for all keys and data, and at the engine's rate."""
+    driver = Driver(dut)
+    await driver.reset()
+    rng = driver.rng
+    for size in (16, 32):
+        runs = set()
+        for pattern in (bytes(600), b"\xff" * 600, rng.randbytes(600), rng.randbytes(600)):
+            outcome = await driver.message(
+                key=pattern[:size],
+                nonce=pattern[40:52],
+                aad=pattern[:40],
+                text=pattern[:560],
+                decrypt=bool(len(runs)),
+            )
+            runs.add(outcome.taken)
+        assert len(runs) == 1
+        text = runs.pop()[3:-1]  # after three blocks of AAD, before the tag
+        per_block = (text[-1] - text[8]) / (len(text) - 9)
+        cocotb.log.info("AES-%d: %.3f cycles per block", 8 * size, per_block)
+        assert per_block <= ENGINE.cycles_per_block(short=size == 16) + ENGINE.aes.lanes / 8
