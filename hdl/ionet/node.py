@@ -100,9 +100,7 @@ class IoNode(wiring.Component):
         named = Signal()
         replying = Signal()
         reply = Signal(LANE_REPLY)
-        m.d.sync += replying.eq(named)
-        with m.If(named):
-            m.d.sync += reply.eq(self.reply)
+        m.d.sync += [replying.eq(named), reply.eq(self.reply)]
         with m.If(replying):
             m.d.comb += self.up.eq(Cat(1, reply))
 

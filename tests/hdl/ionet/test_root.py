@@ -78,6 +78,19 @@ def test_the_time_of_a_flit_tells_who_sent_it_and_the_answer_goes_there_once(clu
     pysim.simulate(dut, testbench)
 
 
+def test_what_comes_in_a_second_cycle_is_never_a_request():
+    """A reply of the monitor lane must not act as an access of whoever is heard next."""
+    dut = IoRoot(config(4))
+
+    async def testbench(ctx):
+        ctx.set(dut.up, {"valid": 1, "payload": 2**41 - 1})
+        for cycle in range(20):
+            assert ctx.get(dut.service.request.valid) == (cycle % 2 == 0)
+            await ctx.tick()
+
+    pysim.simulate(dut, testbench)
+
+
 def test_interrupts_are_asked_for_one_cycle_before_they_are_sent():
     dut = IoRoot(config(5))
 
