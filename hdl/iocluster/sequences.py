@@ -295,9 +295,9 @@ class Sequences:
                 m.next = "LOADED"
         with m.State("LOADED"):
             m.d.comb += self.lent.eq(1)
-            m.d.sync += aborted.eq(0)
             # A reply to the loader must not be taken for one to the monitor.
             with m.If(self.settled):
+                m.d.sync += aborted.eq(0)
                 with m.If(aborted):
                     m.d.sync += self.last_load.eq(Result.ABORTED)
                     self.destroy_and_end(Result.ABORTED)

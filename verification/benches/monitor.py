@@ -100,8 +100,9 @@ class Machine:
             dut.load__busy.value = 1
             aborted = False
             for _ in range(self.rng.randrange(12)):
-                command = {"op": LaneOp.WRITE, "named": 1, "cluster": first, "data": 0xC0DE}
-                dut.loader_lane__command__payload.value = layout.const(command).as_bits()
+                dut.loader_lane__command__payload.value = layout.const(
+                    {"op": LaneOp.WRITE, "named": 1, "cluster": first, "data": 0xC0DE}
+                ).as_bits()
                 dut.loader_lane__command__valid.value = 1
                 await self.edge
                 while not dut.loader_lane__command__ready.value:

@@ -380,6 +380,7 @@ def test_what_the_loader_must_not_say_counts_as_a_fault(result):
 def test_aborted_load_is_aborted_even_if_the_loader_says_ok(after, obeys):
     bench = Bench()
     bench.loader_time = 40 if obeys else after + 3
+    bench.loader_ops = [{"op": LaneOp.WRITE, "named": 1, "cluster": 0, "data": 2}] * after
 
     async def script(ctx):
         await bench.agree(ctx, Call.VM_CREATE, 1, 0, 0, 1, 1)
