@@ -3,6 +3,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["write_new", "write_whole"]
@@ -10,16 +12,12 @@ __all__ = ["write_new", "write_whole"]
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file beside its place and move it there; an old file stays until then."""
-    temporary = _write_beside(path, data)
-    try:
+    with _written_beside(path, data) as temporary:
         # The mode that open() would have given; mkstemp makes private files.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def write_new(path: Path, data: bytes, *, mode: int) -> None:
@@ -30,20 +28,21 @@ def write_new(path: Path, data: bytes, *, mode: int) -> None:
     :exc:`FileExistsError`
         If it is there.
     """
-    temporary = _write_beside(path, data)
-    try:
+    with _written_beside(path, data) as temporary:
         temporary.chmod(mode)
         os.link(temporary, path)  # unlike a rename, fails if the name is taken
-    finally:
-        temporary.unlink()
 
 
-def _write_beside(path: Path, data: bytes) -> Path:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+@contextmanager
+def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
+    """Temporary file with the data, gone afterwards; errors name ``path``, not it."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return Path(name)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error

@@ -129,8 +129,7 @@ def _expected() -> tuple[type[Exception], ...]:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
-        name = error.filename2 if isinstance(error, FileExistsError) else error.filename
-        return f"{name or error.filename}: {(error.strerror or str(error)).lower()}"
+        return f"{error.filename}: {(error.strerror or str(error)).lower()}"
     return str(error)
 
 
