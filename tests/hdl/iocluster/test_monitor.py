@@ -14,7 +14,7 @@ from blindvisor.hdl.ionet.flits import LaneOp, lane_command
 from blindvisor.sim import pysim
 from blindvisor.verification.benches.monitor_rules import Clusters, Rules, random_call
 
-LATENCY = 7
+LATENCY = 4
 SMALL = MachineConfig(name="test", width=3, height=2, vms=3, tty_channels=2, mailbox_channels=1)
 
 
