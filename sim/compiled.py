@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -240,8 +241,28 @@ def _build_verilator(
         main = cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp"
     command += [str(main), "visible.vlt", "top.v"]
     _run(command, log, env=env, timeout=timeout)
-    make = ["make", "-j2", "-f", "Vtop.mk", f"VM_TRACE={int(trace)}", *(FAST if fast else QUICK)]
-    _run(make, log, env=env, timeout=timeout)
+    options = [f"VM_TRACE={int(trace)}", *(FAST if fast else QUICK)]
+    key = hashlib.sha256(
+        " ".join([_version("verilator"), os.environ.get("CXX", ""), *options]).encode()
+    )
+    runtime = CACHE / f"runtime-{key.hexdigest()[:12]}"
+    if runtime.is_dir():  # half of a small bench's build time is Verilator's own code
+        for file in runtime.iterdir():
+            shutil.copyfile(file, folder / file.name)
+    _run(["make", "-j2", "-f", "Vtop.mk", *options], log, env=env, timeout=timeout)
+    if not runtime.is_dir():
+        _keep(folder.glob("verilated*.o"), runtime)
     for file in folder.iterdir():  # objects and C++ are many times larger than the model
         if file.name not in ("model", "top.v", "build.log"):
             file.unlink()
+
+
+def _keep(files: Iterable[Path], folder: Path) -> None:
+    """Copy files to a new folder, which is there whole or not at all."""
+    beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    for file in files:
+        shutil.copyfile(file, beside / file.name)
+    try:
+        beside.rename(folder)
+    except OSError:  # another process was quicker
+        shutil.rmtree(beside)
