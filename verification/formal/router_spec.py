@@ -77,10 +77,10 @@ class RouterSpec(wiring.Component):
         fixed = Cat(self.x, self.y, self.watched)
         was_fixed = Signal.like(fixed)
         m.d.sync += [started.eq(1), was_fixed.eq(fixed)]
-        m.d.comb += Assume(self.watched < len(PORTS))
-        m.d.comb += Assume(~started | (fixed == was_fixed))
+        m.d.comb += Assume(self.watched < len(PORTS), "an input is watched")
+        m.d.comb += Assume(~started | (fixed == was_fixed), "place and input are constant")
         for n, source in enumerate(sources):
-            m.d.comb += Assume(source.payload.data[31] == (self.watched == n))
+            m.d.comb += Assume(source.payload.data[31] == (self.watched == n), "marking")
 
         accepted, lost, output = self._arrivals(m, sources)
         left, leaves = self._departures(m, sinks)

@@ -3,6 +3,7 @@
 
 import random
 import re
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from blindvisor.hdl.noc.mesh import Mesh, mesh_verilog
 from blindvisor.sim import pysim
 from blindvisor.verification.benches.noc_traffic import random_packet
 
-SIZE = {"width": 2, "height": 3, "fifo_depth": 2}
+SIZE: dict[str, Any] = {"width": 2, "height": 3, "fifo_depth": 2}
 
 
 @pytest.mark.parametrize(
