@@ -121,6 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("source", nargs="?", type=Path, help="C file; without it: all guests")
     parser.add_argument("-o", dest="output", type=Path, help="ELF file (default: SOURCE.elf)")
     parser.add_argument("-D", dest="define", action="append", default=[], help="NAME or NAME=VALUE")
+    parser.add_argument("--multiply", action="store_true", help="for cores with the M extension")
     options = parser.parse_args(arguments)
     if options.source is None and options.output is not None:
         parser.error("-o must come with a source")
@@ -128,9 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         jobs = [(source, BIN / f"{source.stem}.elf") for source in sources()]
     else:
         jobs = [(options.source, options.output or options.source.with_suffix(".elf"))]
+    flags = [f"-D{name}" for name in options.define]
+    if options.multiply:
+        flags.append("-mcpu=generic_rv32+m")
     for source, output in jobs:
         try:
-            build(source, output, flags=[f"-D{name}" for name in options.define])
+            build(source, output, flags=flags)
         except BuildError as error:
             print(f"{source.name}: {error}", file=sys.stderr)
             return 1
