@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In, Out
 
 from blindvisor.hdl.loader.sbox import SBox
 
-__all__ = ["Aes", "CipherUser", "cipher_lanes"]
+__all__ = ["Aes", "CipherUser", "cipher_cycles", "cipher_lanes"]
 
 ROUNDS_256 = 14
 ROUNDS_128 = 10
@@ -32,6 +32,11 @@ def cipher_lanes(sboxes: int) -> int:
     if sboxes not in (4, 8, 16, 32, 64):
         raise ValueError(f"S-box count must be 4, 8, 16, 32 or 64, not {sboxes!r}")
     return max(1, sboxes // 16)
+
+
+def cipher_cycles(sboxes: int, *, short: bool = False) -> int:
+    """Return the cycles from ``start`` to ``ready`` of AES-256, or of AES-128 if ``short``."""
+    return 1 + (ROUNDS_128 if short else ROUNDS_256) * (16 // min(sboxes, 16))
 
 
 class CipherUser(wiring.Signature):
@@ -99,8 +104,8 @@ class Aes(wiring.Component):
 
     Notes
     -----
-    ``ready`` comes ``cycles(short)`` cycles after ``start`` whatever key and blocks are (P7); a new
-    ``start`` may come in the same cycle. State and round keys are left in registers: reset the
+    ``ready`` comes :func:`cipher_cycles` cycles after ``start`` whatever key and blocks are (P7); a
+    new ``start`` may come in the same cycle. State and round keys are left in registers: reset the
     component to clear them.
 
     Source: FIPS 197 (2023), sections 5.1 and 5.2.
@@ -116,10 +121,6 @@ class Aes(wiring.Component):
         self.sboxes = sboxes
         self.columns = min(sboxes, 16) // 4
         super().__init__({"key": In(256), "short": In(1), "user": In(CipherUser(self.lanes))})
-
-    def cycles(self, *, short: bool = False) -> int:
-        """Return the cycles from ``start`` to ``ready``."""
-        return 1 + (ROUNDS_128 if short else ROUNDS_256) * (4 // self.columns)
 
     def elaborate(self, platform: object) -> Module:
         """Build the round counter, the key schedule and one datapath per block."""

@@ -5,8 +5,9 @@ from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from blindvisor.hdl.loader.aes import Aes
+from blindvisor.hdl.loader.aes import Aes, cipher_lanes
 from blindvisor.hdl.loader.gcm import GCM_INPUT, GCM_OUTPUT, Gcm
+from blindvisor.hdl.loader.ghash import hash_cycles
 
 __all__ = ["GcmEngine"]
 
@@ -42,8 +43,10 @@ class GcmEngine(wiring.Component):
     match: Signal
 
     def __init__(self, *, sboxes: int = 32, digit: int = 16) -> None:
-        self.aes = Aes(sboxes=sboxes)
-        self.gcm = Gcm(lanes=self.aes.lanes, digit=digit)
+        hash_cycles(digit)  # refuses a wrong one
+        self.lanes = cipher_lanes(sboxes)
+        self.sboxes = sboxes
+        self.digit = digit
         super().__init__(
             {
                 "key": In(256),
@@ -59,15 +62,11 @@ class GcmEngine(wiring.Component):
             }
         )
 
-    def cycles_per_block(self, *, short: bool = False) -> float:
-        """Return the cycles per block of a long message: the slower of cipher and hash."""
-        return max(self.aes.cycles(short=short) / self.aes.lanes, self.gcm.ghash.cycles)
-
     def elaborate(self, platform: object) -> Module:
         """Join the two."""
         m = Module()
-        m.submodules.aes = aes = self.aes
-        m.submodules.gcm = gcm = self.gcm
+        m.submodules.aes = aes = Aes(sboxes=self.sboxes)
+        m.submodules.gcm = gcm = Gcm(lanes=self.lanes, digit=self.digit)
         wiring.connect(m, gcm.cipher, aes.user)
         wiring.connect(m, wiring.flipped(self.source), gcm.source)
         wiring.connect(m, gcm.sink, wiring.flipped(self.sink))

@@ -11,7 +11,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from blindvisor.hdl.loader.aes import CipherUser
-from blindvisor.hdl.loader.ghash import Ghash
+from blindvisor.hdl.loader.ghash import Ghash, hash_cycles
 
 __all__ = ["GCM_INPUT", "GCM_OUTPUT", "BlockKind", "Gcm"]
 
@@ -89,8 +89,9 @@ class Gcm(wiring.Component):
     cipher: Any
 
     def __init__(self, *, lanes: int, digit: int = 16) -> None:
+        hash_cycles(digit)  # refuses a wrong one
         self.lanes = lanes
-        self.ghash = Ghash(digit=digit)
+        self.digit = digit
         super().__init__(
             {
                 "start": In(1),
@@ -108,7 +109,7 @@ class Gcm(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Counter blocks into the cipher on one side, the message through GHASH on the other."""
         m = Module()
-        m.submodules.ghash = self.ghash
+        m.submodules.ghash = ghash = Ghash(digit=self.digit)
         phase = Signal(_Phase)
         key = Signal(128)
         mask = Signal(128)  # E(J0); then the tag
@@ -124,8 +125,8 @@ class Gcm(wiring.Component):
             taken.eq(given.data & keep),
             text.eq((given.data ^ stream_block) & keep),
             self.sink.payload.eq(Cat(text, given.count)),
-            self.ghash.key.eq(key),
-            self.ghash.clear.eq(self.start),
+            ghash.key.eq(key),
+            ghash.clear.eq(self.start),
             self.tag.eq(mask),
             self.match.eq(mask == given.data),
         ]
@@ -145,32 +146,32 @@ class Gcm(wiring.Component):
                         m.d.comb += self.source.ready.eq(1)
                     with m.Case(BlockKind.AAD):
                         m.d.comb += [
-                            self.ghash.block.eq(taken),
-                            self.ghash.valid.eq(self.source.valid),
-                            self.source.ready.eq(self.ghash.ready),
+                            ghash.block.eq(taken),
+                            ghash.valid.eq(self.source.valid),
+                            self.source.ready.eq(ghash.ready),
                         ]
                         with m.If(self.source.valid & self.source.ready):
                             m.d.sync += lengths.aad.eq(lengths.aad + given.count)
                     with m.Case(BlockKind.TEXT):
                         m.d.comb += [
-                            self.ghash.block.eq(Mux(decrypt, taken, text)),
-                            self.ghash.valid.eq(self.source.valid & self.source.ready),
-                            self.sink.valid.eq(self.source.valid & self.ghash.ready & available),
-                            self.source.ready.eq(self.sink.ready & self.ghash.ready & available),
+                            ghash.block.eq(Mux(decrypt, taken, text)),
+                            ghash.valid.eq(self.source.valid & self.source.ready),
+                            self.sink.valid.eq(self.source.valid & ghash.ready & available),
+                            self.source.ready.eq(self.sink.ready & ghash.ready & available),
                             take.eq(self.source.valid & self.source.ready),
                         ]
                         with m.If(take):
                             m.d.sync += lengths.text.eq(lengths.text + given.count)
                     with m.Case(BlockKind.TAG):
                         m.d.comb += [
-                            self.ghash.block.eq(_length_block(lengths)),
-                            self.ghash.valid.eq(self.source.valid),
+                            ghash.block.eq(_length_block(lengths)),
+                            ghash.valid.eq(self.source.valid),
                         ]
-                        with m.If(self.source.valid & self.ghash.ready):
+                        with m.If(self.source.valid & ghash.ready):
                             m.d.sync += phase.eq(_Phase.HASH)
             with m.Case(_Phase.HASH):
-                with m.If(self.ghash.ready):
-                    m.d.sync += [mask.eq(mask ^ self.ghash.hash), phase.eq(_Phase.COMPARE)]
+                with m.If(ghash.ready):
+                    m.d.sync += [mask.eq(mask ^ ghash.hash), phase.eq(_Phase.COMPARE)]
             with m.Case(_Phase.COMPARE):
                 m.d.comb += [self.source.ready.eq(1), self.done.eq(self.source.valid)]
                 with m.If(self.done):

@@ -13,7 +13,7 @@ from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Ghash"]
+__all__ = ["Ghash", "hash_cycles"]
 
 POLYNOMIAL = 0x87  # x^128 + x^7 + x^2 + x + 1, without its first term
 
@@ -21,6 +21,19 @@ POLYNOMIAL = 0x87  # x^128 + x^7 + x^2 + x + 1, without its first term
 def _mirror(block: Value) -> Value:
     """Return block as polynomial, or polynomial as block: the bits of each byte turned round."""
     return Cat(block[n ^ 7] for n in range(128))
+
+
+def hash_cycles(digit: int) -> int:
+    """Return the cycles per block with digits of so many bits.
+
+    Raises
+    ------
+    :exc:`ValueError`
+        If there is no multiplier with such digits.
+    """
+    if digit not in (1, 2, 4, 8, 16, 32, 64):
+        raise ValueError(f"digit must be a power of two from 1 to 64, not {digit!r}")
+    return 128 // digit
 
 
 class Ghash(wiring.Component):
@@ -70,9 +83,8 @@ class Ghash(wiring.Component):
     hash: Signal
 
     def __init__(self, *, digit: int = 16) -> None:
-        if digit not in (1, 2, 4, 8, 16, 32, 64):
-            raise ValueError(f"digit must be a power of two from 1 to 64, not {digit!r}")
         self.digit = digit
+        self.cycles = hash_cycles(digit)
         super().__init__(
             {
                 "key": In(128),
@@ -83,11 +95,6 @@ class Ghash(wiring.Component):
                 "hash": Out(128),
             }
         )
-
-    @property
-    def cycles(self) -> int:
-        """Cycles per block."""
-        return 128 // self.digit
 
     def elaborate(self, platform: object) -> Module:
         """Horner's rule, from the digit with the highest powers down."""

@@ -15,8 +15,9 @@ from amaranth.utils import exact_log2
 from blindvisor.hdl.abi import Result
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.ionet.lane import LaneUser
-from blindvisor.hdl.loader.aes import Aes
+from blindvisor.hdl.loader.aes import Aes, cipher_lanes
 from blindvisor.hdl.loader.gcm import GCM_INPUT, BlockKind, Gcm
+from blindvisor.hdl.loader.ghash import hash_cycles
 from blindvisor.hdl.loader.header import HEADER_BLOCKS, HeaderCheck, block_of
 from blindvisor.hdl.loader.kdf import Kdf
 from blindvisor.hdl.loader.writer import ClusterWriter
@@ -106,8 +107,10 @@ class Loader(wiring.Component):
 
     def __init__(self, config: MachineConfig, *, sboxes: int = 32, digit: int = 16) -> None:
         self.config = config
-        self.aes = Aes(sboxes=sboxes)
-        self.gcm = Gcm(lanes=self.aes.lanes, digit=digit)
+        hash_cycles(digit)  # refuses a wrong one
+        self.lanes = cipher_lanes(sboxes)
+        self.sboxes = sboxes
+        self.digit = digit
         super().__init__(
             {
                 "root_key": In(256),
@@ -131,8 +134,8 @@ class Loader(wiring.Component):
         m = Module()
         m.submodules.check = check = HeaderCheck(self.config)
         m.submodules.writer = writer = ClusterWriter(self.config)
-        m.submodules.kdf = kdf = Kdf(lanes=self.aes.lanes)
-        m.submodules.gcm = gcm = self.gcm
+        m.submodules.kdf = kdf = Kdf(lanes=self.lanes)
+        m.submodules.gcm = gcm = Gcm(lanes=self.lanes, digit=self.digit)
         m.submodules.header = header = Memory(shape=128, depth=HEADER_BLOCKS, init=[])
         header_write = header.write_port()
         header_read = header.read_port(domain="comb")
@@ -152,7 +155,7 @@ class Loader(wiring.Component):
         gathered, complete, taken = self._gather(
             m, reading=(phase == _Phase.HEADER) | (phase == _Phase.CONTENTS), left=blocks_left
         )
-        self._connect_cipher(m, kdf=kdf, unwrap=phase == _Phase.UNWRAP)
+        self._connect_cipher(m, kdf=kdf, gcm=gcm, unwrap=phase == _Phase.UNWRAP)
 
         wiring.connect(m, writer.lane, wiring.flipped(self.lane))
         m.d.comb += [
@@ -272,7 +275,7 @@ class Loader(wiring.Component):
                 with m.If(writer.idle):
                     m.d.comb += [self.done.eq(1), self.result.eq(verdict)]
             with m.Default():
-                m.d.sync += phase.eq(_Phase.DRAIN)  # P8: with a verdict of NONE or worse
+                m.d.sync += phase.eq(_Phase.DRAIN)  # P8: the verdict is not OK
 
         with m.If(writer.refused & ((phase != _Phase.DRAIN) | (verdict == Result.OK))):
             m.d.sync += [verdict.eq(Result.CLUSTER_FAULT), phase.eq(_Phase.DRAIN)]
@@ -298,10 +301,9 @@ class Loader(wiring.Component):
             m.d.sync += words.eq(0)
         return block, complete, taken
 
-    def _connect_cipher(self, m: Module, *, kdf: Kdf, unwrap: Value) -> None:
+    def _connect_cipher(self, m: Module, *, kdf: Kdf, gcm: Gcm, unwrap: Value) -> None:
         """Share the cipher, and keep its key: the root key, then what it unlocks, step by step."""
-        m.submodules.aes = aes = self.aes
-        gcm = self.gcm
+        m.submodules.aes = aes = Aes(sboxes=self.sboxes)
         key = Signal(256)
         first_half = Signal(128)
         is_second = Signal()

@@ -1,12 +1,26 @@
 # amaranth: UnusedElaboratable=no
-"""Runs the benches of the loader and its parts under pytest."""
+"""Runs the benches of the loader and its parts under pytest.
+
+All published vectors and 10,000 random messages through the engine::
+
+    GCM_VECTORS=1 GCM_MESSAGES=10000 pytest tests/verification/test_loader_benches.py -k 32-16
+"""
 
 import pytest
 
+from blindvisor.hdl.loader.aes import Aes
 from blindvisor.hdl.loader.engine import GcmEngine
 from blindvisor.hdl.loader.loader import Loader
 from blindvisor.sim.runner import run_bench
-from blindvisor.verification.benches import gcm, loader
+from blindvisor.verification.benches import aes, gcm, loader
+
+
+@pytest.mark.cocotb
+@pytest.mark.parametrize("sboxes", [8, 32])
+def test_cipher(tmp_path, sboxes):
+    environment = aes.environment(sboxes=sboxes)
+    cipher = Aes(sboxes=sboxes)
+    assert run_bench(cipher, aes.__name__, tmp_path, internals=False, env=environment) == 1
 
 
 @pytest.mark.cocotb
@@ -14,7 +28,10 @@ from blindvisor.verification.benches import gcm, loader
 def test_gcm_engine(tmp_path, sboxes, digit):
     environment = gcm.environment(sboxes=sboxes, digit=digit)
     engine = GcmEngine(sboxes=sboxes, digit=digit)
-    assert run_bench(engine, gcm.__name__, tmp_path, internals=False, env=environment) == 4
+    ran = run_bench(
+        engine, gcm.__name__, tmp_path, internals=False, env=environment, timeout=1800.0
+    )
+    assert ran == 4
 
 
 @pytest.mark.cocotb
