@@ -15,7 +15,9 @@ __all__ = ["COMMANDS", "CommandError", "ExitCode", "Settings", "main", "settings
 COMMANDS = {
     # name: (module, attribute, one line of help)
     "doctor": ("blindvisor.sw.cli.doctor", "doctor", "Show which tools are there and what to do."),
+    "generate": ("blindvisor.sw.cli.generate", "generate", "Write the Verilog of a machine."),
     "image": ("blindvisor.sw.cli.image", "image", "Pack, inspect and verify encrypted VM images."),
+    "run": ("blindvisor.sw.cli.run", "run", "Boot encrypted images on RTL or on the model."),
 }
 """All commands. A module is imported when its command is used, so none pays for another's."""
 
