@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenarios that a model and a machine must answer alike, bit by bit."""
+
+from dataclasses import asdict
+from random import Random
+from typing import Any
+
+from blindvisor.sw.hypervisor.hypervisor import Hypervisor
+from blindvisor.verification.callseq import Step, StepSource, execute, snapshot
+
+__all__ = ["calls", "mailbox", "steps_of"]
+
+
+def steps_of(seed: int, count: int, *, config: Any, root_key: bytes) -> list[dict[str, Any]]:
+    """Return ``count`` random steps as JSON, for :func:`calls`."""
+    source = StepSource(config, root_key=root_key)
+    return [
+        {"call": step.call, "arguments": list(step.arguments), "image": step.image.hex()}
+        for step in source.steps(Random(seed), count)
+    ]
+
+
+def calls(hypervisor: Hypervisor, params: dict[str, Any]) -> list[Any]:
+    """Make the calls of ``params["steps"]``; return what was seen after each.
+
+    Every entry holds the step, its result and VALUE registers, and all that STATUS tells.
+    """
+    seen = []
+    for step in params["steps"]:
+        made = Step(
+            call=step["call"],
+            arguments=tuple(step["arguments"]),
+            image=bytes.fromhex(step["image"]),
+        )
+        outcome = execute(hypervisor, made)
+        seen.append(
+            {
+                "step": str(made),
+                "result": outcome.result.name,
+                "values": list(outcome.values),
+                "status": repr(asdict(snapshot(hypervisor))),
+            }
+        )
+    return seen
+
+
+def mailbox(hypervisor: Hypervisor, params: dict[str, Any]) -> dict[str, Any]:
+    """Run the mailbox guest of ``params["image"]`` (1 x 1) and talk to it; return the talk."""
+    link = hypervisor.link
+    vm = hypervisor.create(width=1, height=1)
+    tty = link.config.tty_channels
+    vm.grant(0, 0)
+    channel = vm.grant(tty, 1)
+    with open(params["image"], "rb") as image:
+        vm.load(image.read())
+    vm.start()
+    answers: list[int] = []
+    for word in params["words"]:
+        while not channel.send(word):
+            link.advance(100)
+        for _ in range(200):
+            if (answer := channel.receive()) is not None:
+                answers.append(answer)
+                break
+            link.advance(200)
+    link.advance(20_000)
+    output = link.tty_read(0).decode("latin-1")
+    vm.destroy()
+    return {"answers": answers, "output": output}
