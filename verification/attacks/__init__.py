@@ -1,0 +1,1 @@
+"""Attacks on a running machine, each with the planted faults that must make it succeed."""

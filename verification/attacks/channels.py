@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks on I/O channels and their interrupts, by a hypervisor that works with a VM of its own."""
+
+from blindvisor.hdl.abi import Call, ChannelRegister, Result
+from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.programs import Probe, ProbeKind, channel_address, prober
+from blindvisor.verification.attacks.world import (
+    ACCOMPLICE,
+    ACCOMPLICE_TTY,
+    VICTIM,
+    VICTIM_TTY,
+    Place,
+    World,
+)
+
+__all__ = ["CHANNEL_ATTACKS"]
+
+_SECOND = 2  # another TTY channel
+_TYPING = 6_000  # cycles in which four typed bytes arrive
+
+
+def _reads(guest: int, count: int = 8) -> list[Probe]:
+    """Read status, interrupt enables and data of a guest channel."""
+    page = channel_address(guest)
+    registers = (ChannelRegister.STATUS, ChannelRegister.ENABLE)
+    data = [Probe(ProbeKind.LOAD, page + ChannelRegister.DATA.value)] * count
+    return [*(Probe(ProbeKind.LOAD, page + register.value) for register in registers), *data]
+
+
+def _type_secret(world: World, channel: int) -> None:
+    """A user types something that is for the channel's owner."""
+    world.link.tty_write(channel, world.secret[:4])
+    world.link.advance(_TYPING)
+
+
+def _remap_live_channel(world: World) -> None:
+    hypervisor, place = world.hypervisor, world.next_door
+    vm = hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+    vm.load(world.pack(prober(_reads(1))))
+    vm.grant(ACCOMPLICE_TTY, 0)
+    for guest in (2, 1):
+        world.call(Call.CHANNEL_GRANT, VICTIM_TTY, ACCOMPLICE, guest, expect=Result.CHANNEL_TAKEN)
+    owner = hypervisor.channel_status(VICTIM_TTY).owner
+    if owner != VICTIM:
+        world.gain(f"the victim's channel belongs to VM {owner}, and nobody revoked it")
+    _type_secret(world, VICTIM_TTY)
+    vm.start()
+    found = world.frames(ACCOMPLICE_TTY)
+    world.note("read it as the accomplice", f"{found.traps} access faults")
+    world.saw(found.data, "the victim's channel")
+
+
+def _channel_residue(world: World) -> None:
+    _type_secret(world, VICTIM_TTY)
+    world.call(Call.CHANNEL_REVOKE, VICTIM_TTY, expect=Result.OK)
+    found = world.probe(_reads(1), channels=[(VICTIM_TTY, 1)])
+    world.note(
+        "read the channel as its next owner",
+        f"{len(found.words) - 2} bytes, status {found.words[0][1]:#x}" if found.words else "traps",
+    )
+    world.saw(found.data, "the channel's buffers")
+    for address, word in found.words[2:3]:
+        world.gain(f"the channel gave {word:#x} at {address:#010x} to its next owner")
+    if [word for _, word in found.words[1:2]] not in ([], [0]):
+        world.gain("the next owner finds the former owner's interrupt enables")
+    world.hypervisor.vm_destroy(ACCOMPLICE)
+    world.hypervisor.channel_grant(VICTIM_TTY, VICTIM, 0)
+
+
+def _channel_after_revoke(world: World) -> None:
+    hypervisor, place = world.hypervisor, world.next_door
+    probes = [Probe(ProbeKind.WAIT, value=3_000), *_reads(1)]
+    grants = ((ACCOMPLICE_TTY, 0), (_SECOND, 1))
+    world.start(ACCOMPLICE, place, prober(probes), *grants)
+    world.call(Call.CHANNEL_REVOKE, _SECOND, expect=Result.OK)
+    hypervisor.channel_grant(_SECOND, VICTIM, 1)
+    _type_secret(world, _SECOND)
+    found = world.frames(ACCOMPLICE_TTY)
+    world.note("use the channel after the revoke", f"{found.traps} access faults")
+    world.saw(found.data, "the victim's channel")
+    for address, word in found.words[:1]:
+        world.gain(f"channel register {address:#010x} answered {word:#x} after the revoke")
+
+
+def _channel_after_destroy(world: World) -> None:
+    hypervisor, home = world.hypervisor, world.home
+    _type_secret(world, VICTIM_TTY)
+    world.call(Call.VM_DESTROY, VICTIM, expect=Result.OK)
+    world.victim_lives = False
+    owner = hypervisor.channel_status(VICTIM_TTY).owner
+    world.note("owner of the destroyed VM's channel", str(owner))
+    # A new VM with the old number and clusters, to which the channel is not granted.
+    program = prober(_reads(0), speaks_on=1)
+    world.start(VICTIM, Place(home.x, home.y), program, (ACCOMPLICE_TTY, 1))
+    found = world.frames(ACCOMPLICE_TTY)
+    world.note("use it as a new VM with the same number", f"{found.traps} access faults")
+    world.saw(found.data, "the destroyed VM's channel")
+    for address, word in found.words[:1]:
+        world.gain(f"channel register {address:#010x} answered {word:#x} without a grant")
+
+
+def _inject_interrupts(world: World) -> None:
+    hypervisor = world.hypervisor
+    hypervisor.channel_grant(_SECOND, VICTIM, 1)
+    world.call(Call.CHANNEL_REVOKE, _SECOND, expect=Result.OK)
+    # The accomplice raises the level of each channel that it gets.
+    enables = [
+        Probe(ProbeKind.STORE, channel_address(1) + ChannelRegister.ENABLE.value, 0b11),
+        Probe(ProbeKind.LOAD, channel_address(1) + ChannelRegister.ENABLE.value),
+    ]
+    found = world.probe(enables, channels=[(_SECOND, 1)])
+    if not found.stored:
+        raise RuntimeError("the accomplice must be able to enable interrupts of its own channel")
+    config = world.config
+    for channel in range(config.tty_channels, config.channels):
+        hypervisor.mailbox_send(channel, 0xFFFF_FFFF)
+    world.link.advance(4_000)
+    world.note(
+        "raise interrupts on every channel that is not the victim's",
+        "the victim's PENDING register stays 0",
+    )
+
+
+CHANNEL_ATTACKS = (
+    Attack(
+        name="remap-live-channel",
+        threat=Threat.BOTH,
+        promises=("P10",),
+        goal="move a running VM's channel to another VM",
+        steps=("grant it again, to an accomplice", "type on it", "read it as the accomplice"),
+        denial="CHANNEL_TAKEN",
+        controls=("channel-taken",),
+        run=_remap_live_channel,
+    ),
+    Attack(
+        name="channel-residue",
+        threat=Threat.BOTH,
+        promises=("P10",),
+        goal="read what was typed for a channel's former owner",
+        steps=("a user types", "revoke the channel", "grant it to an accomplice", "read it there"),
+        denial="the channel is empty, its interrupts are off",
+        controls=("channel-not-cleared",),
+        run=_channel_residue,
+    ),
+    Attack(
+        name="channel-after-revoke",
+        threat=Threat.BOTH,
+        promises=("P10",),
+        goal="go on using a channel after it went to another VM",
+        steps=("have it, lose it", "a user types to its new owner", "read the old guest channel"),
+        denial="an access fault for each read",
+        controls=("revoke-forgotten",),
+        modelled_on="non-atomic reprogramming of checkers (Keystone, RISC-V SmMTT)",
+        run=_channel_after_revoke,
+    ),
+    Attack(
+        name="channel-after-destroy",
+        threat=Threat.BOTH,
+        promises=("P10",),
+        goal="inherit a channel by inheriting a VM number",
+        steps=("destroy the victim", "make a VM with its number, in its place", "read its channel"),
+        denial="the channel has no owner; an access fault for each read",
+        controls=("channels-kept",),
+        run=_channel_after_destroy,
+    ),
+    Attack(
+        name="inject-interrupts",
+        threat=Threat.BOTH,
+        promises=("P11",),
+        goal="have a VM see an interrupt that is not its own",
+        steps=(
+            "grant the victim a channel and revoke it",
+            "let an accomplice raise that channel's interrupt",
+            "send to every mailbox",
+        ),
+        denial="the victim's PENDING register stays 0",
+        controls=("interrupts-ungated",),
+        modelled_on="Heckler, WeSee",
+        run=_inject_interrupts,
+    ),
+)
+"""By what is tried."""

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks on the verified launch: changed images, no image, two loads that get mixed up."""
+
+from Crypto.Cipher import AES
+
+from blindvisor.hdl.abi import Call, ClusterState, HypervisorRegister, Result, VmState
+from blindvisor.sw.image.format import HEADER_BYTES, TAG_BYTES, WRAP_AAD_BYTES
+from blindvisor.sw.image.pack import Secrets, pack
+from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.programs import prober, victim
+from blindvisor.verification.attacks.world import ACCOMPLICE, ACCOMPLICE_TTY, SPARE, World
+
+__all__ = ["IMAGE_ATTACKS"]
+
+_FLIPS = (
+    # what, byte (negative: from the end), bit, answer
+    ("magic", 0, 0, Result.IMAGE_HEADER),
+    ("version", 8, 1, Result.IMAGE_HEADER),
+    ("flags", 11, 7, Result.IMAGE_HEADER),
+    ("width", 12, 1, Result.IMAGE_SIZE),
+    ("bytes per cluster", 17, 0, Result.IMAGE_SIZE),
+    ("security version", 20, 0, Result.IMAGE_KEY),
+    ("identity", 47, 7, Result.IMAGE_KEY),
+    ("nonce of the key", 48, 0, Result.IMAGE_KEY),
+    ("wrapped key", 64, 3, Result.IMAGE_KEY),
+    ("tag of the key", 111, 7, Result.IMAGE_KEY),
+    ("nonce of the contents", 123, 0, Result.IMAGE_TAG),
+    ("first byte of the contents", HEADER_BYTES, 0, Result.IMAGE_TAG),
+    ("last byte of the contents", -TAG_BYTES - 1, 7, Result.IMAGE_TAG),
+    ("first byte of the tag", -TAG_BYTES, 0, Result.IMAGE_TAG),
+    ("last byte of the tag", -1, 7, Result.IMAGE_TAG),
+)
+
+_HELLO = prober([])  # sends its last frame, and nothing else
+
+
+def _create(world: World, vm: int) -> None:
+    place = world.next_door
+    world.hypervisor.vm_create(vm, x=place.x, y=place.y, width=1, height=1)
+
+
+def _cluster_state(world: World) -> ClusterState:
+    (index,) = world.next_door.clusters(world.config)
+    return world.hypervisor.cluster_status(index).state
+
+
+def _runs(world: World, vm: int, what: str) -> None:
+    """Try to start a VM; a gain if any of it runs then."""
+    result = world.hypervisor.invoke(Call.VM_START, vm)
+    world.note(f"vm_start({vm}) after that", result.name)
+    world.link.advance(2_000)
+    if _cluster_state(world) is ClusterState.RUNNING:
+        world.gain(f"{what} runs")
+
+
+def _destroy(world: World, vm: int) -> None:
+    if world.vm_state(vm) is not VmState.EMPTY:
+        world.hypervisor.vm_destroy(vm)
+
+
+def _tamper(world: World) -> None:
+    image = world.pack(_HELLO)
+    for what, byte, bit, answer in _FLIPS:
+        changed = bytearray(image)
+        changed[byte] ^= 1 << bit
+        _create(world, ACCOMPLICE)
+        world.load(ACCOMPLICE, bytes(changed), expect=answer, what=f"one bit changed in the {what}")
+        _runs(world, ACCOMPLICE, f"an image with one bit changed in the {what}")
+        if world.gains:
+            return
+        _destroy(world, ACCOMPLICE)
+
+
+def _forge_identity(world: World) -> None:
+    """The author of one VM knows its key, and so the key stream of the wrapped one."""
+    secrets = Secrets.fresh()
+    mine = pack([_HELLO], width=1, height=1, root_key=world.root_key, test_secrets=secrets)
+    header = bytearray(mine[:HEADER_BYTES])
+    header[32:48] = world.victim_image()[32:48]  # the victim's identity
+    header[20:24] = b"\xff" * 4  # and the newest security version
+    other_key = bytes(32)
+    flipped = bytes(a ^ b for a, b in zip(secrets.vm_key, other_key, strict=True))
+    header[64:96] = bytes(a ^ b for a, b in zip(header[64:96], flipped, strict=True))
+    cipher = AES.new(other_key, AES.MODE_GCM, nonce=secrets.nonce)
+    cipher.update(bytes(header))
+    ciphertext, tag = cipher.encrypt_and_digest(_HELLO + bytes(-len(_HELLO) % 16))
+    assert WRAP_AAD_BYTES == 48  # identity and security version are under the tag of the key
+    _create(world, ACCOMPLICE)
+    world.load(
+        ACCOMPLICE,
+        bytes(header) + ciphertext + tag,
+        expect=Result.IMAGE_KEY,
+        what="an image with the victim's identity and a key of the attacker's choice",
+    )
+    _runs(world, ACCOMPLICE, "the attacker's program under the victim's identity")
+
+
+def _start_before_load(world: World) -> None:
+    _create(world, ACCOMPLICE)
+    for call in (Call.VM_START, Call.VM_RESUME, Call.VM_FREEZE, Call.VM_SAVE):
+        world.call(call, ACCOMPLICE, expect=Result.WRONG_STATE)
+        if _cluster_state(world) is ClusterState.RUNNING:
+            world.gain("a VM that never got an image runs")
+            return
+
+
+def _start_after_failed_load(world: World) -> None:
+    image = bytearray(world.pack(_HELLO))
+    image[-1] ^= 1
+    _create(world, ACCOMPLICE)
+    world.load(ACCOMPLICE, bytes(image), expect=Result.IMAGE_TAG, what="a forged image")
+    world.call(Call.VM_START, ACCOMPLICE, expect=Result.WRONG_STATE)
+    if _cluster_state(world) is ClusterState.RUNNING:
+        world.gain("an image that failed its check runs")
+    _destroy(world, ACCOMPLICE)
+    # The same with a load that is given up in the middle.
+    link, register = world.link, HypervisorRegister
+    _create(world, SPARE)
+    link.write(register.ARG0.value, SPARE)
+    link.write(register.ARG1.value, len(image))
+    link.write(register.COMMAND.value, Call.VM_LOAD.value)
+    words = [int.from_bytes(image[n : n + 4], "little") for n in range(0, len(image), 4)]
+    link.write_words(register.STAGING.value, words[:-4])
+    link.advance(4_000)
+    link.write(register.ABORT.value, 1)
+    link.wait_done(world.hypervisor.timeout)
+    result = Result(link.read(register.RESULT.value))
+    link.write(register.STATUS.value, 1)
+    world.note("abort a load before its tag", result.name)
+    world.call(Call.VM_START, SPARE, expect=Result.WRONG_STATE)
+    if _cluster_state(world) is ClusterState.RUNNING:
+        world.gain("an image whose load was aborted runs")
+
+
+def _swap_arguments(world: World) -> None:
+    """Time of check, time of use: change the arguments while the call works on them."""
+    link, register = world.link, HypervisorRegister
+    place, width = world.next_door, world.config.width
+    image = world.pack(_HELLO)
+    _create(world, ACCOMPLICE)
+    other = next(
+        n
+        for n in range(world.config.clusters)
+        if n not in (*world.home.clusters(world.config), *place.clusters(world.config))
+    )
+    world.hypervisor.vm_create(SPARE, x=other % width, y=other // width, width=1, height=1)
+    link.write(register.ARG0.value, ACCOMPLICE)
+    link.write(register.ARG1.value, len(image))
+    link.write(register.COMMAND.value, Call.VM_LOAD.value)
+    link.write(register.ARG0.value, SPARE)
+    second = world.write_port(register.COMMAND.value, Call.VM_START.value)
+    world.note("a second command during a load", "taken" if second else "bus error")
+    words = [int.from_bytes(image[n : n + 4], "little") for n in range(0, len(image), 4)]
+    link.write_words(register.STAGING.value, words)
+    link.wait_done(world.hypervisor.timeout)
+    link.write(register.STATUS.value, 1)
+    states = [world.vm_state(vm).name for vm in (ACCOMPLICE, SPARE)]
+    world.note("change ARG0 while the load runs", f"VM 2 {states[0]}, VM 3 {states[1]}")
+    if states[1] != VmState.CREATED.name:
+        world.gain(f"VM 3 is {states[1]}, and only VM 2 was loaded")
+    world.call(Call.VM_START, SPARE, expect=Result.WRONG_STATE)
+    if world.hypervisor.cluster_status(other).state is ClusterState.RUNNING:
+        world.gain("a VM that never got an image runs")
+
+
+def _mix_loads(world: World) -> None:
+    """Leave words of one image in STAGING, for the load of the next."""
+    link, register = world.link, HypervisorRegister
+    first, second = world.pack(_HELLO), world.pack(_HELLO)
+    broken = bytes(8) + first[8:]  # refused after its header; the rest stays in STAGING
+    words = [int.from_bytes(broken[n : n + 4], "little") for n in range(0, len(broken), 4)]
+    _create(world, ACCOMPLICE)
+    link.write(register.ARG0.value, ACCOMPLICE)
+    link.write(register.ARG1.value, len(broken))
+    link.write(register.COMMAND.value, Call.VM_LOAD.value)
+    link.write_words(register.STAGING.value, words)
+    link.wait_done(world.hypervisor.timeout)
+    world.note("fill STAGING, header refused", Result(link.read(register.RESULT.value)).name)
+    link.write(register.STATUS.value, 1)
+    late = world.write_port(register.STAGING.value, words[0])
+    world.note("write STAGING when no load runs", "taken" if late else "bus error")
+    if late:
+        world.gain("STAGING takes words when no load runs")
+    again = world.read_port(register.STAGING.value)
+    world.note("read STAGING", "bus error" if again is None else f"{again:#010x}")
+    if again is not None:
+        world.gain("STAGING can be read")
+    _create(world, ACCOMPLICE)
+    result = world.load(ACCOMPLICE, second, expect=Result.OK, what="a good image right after it")
+    if result is not Result.OK:
+        world.gain("words of one load were used in another")
+        return
+    world.hypervisor.channel_grant(ACCOMPLICE_TTY, ACCOMPLICE, 0)
+    world.hypervisor.vm_start(ACCOMPLICE)
+    if world.frames(ACCOMPLICE_TTY).traps != 0:
+        world.gain("the image that was loaded is not the one that was sent")
+
+
+def _failed_load_residue(world: World) -> None:
+    """The victim's own image, deciphered by the loader before its tag can be checked."""
+    image = bytearray(pack([victim(world.secret)], width=1, height=1, root_key=world.root_key))
+    image[-1] ^= 1
+    _create(world, SPARE)
+    world.load(SPARE, bytes(image), expect=Result.IMAGE_TAG, what="the victim's image, tag changed")
+    _destroy(world, SPARE)
+    world.search(world.next_door, "a VM whose load failed")
+
+
+IMAGE_ATTACKS = (
+    Attack(
+        name="tamper-image",
+        threat=Threat.HYPERVISOR,
+        promises=("P6",),
+        goal="run an image that is not what its author packed",
+        steps=(f"change one bit, in {len(_FLIPS)} places", "load it", "start it"),
+        denial="IMAGE_HEADER, IMAGE_SIZE, IMAGE_KEY or IMAGE_TAG; nothing runs",
+        controls=("contents-tag", "tag-32-bits"),
+        run=_tamper,
+    ),
+    Attack(
+        name="forge-identity",
+        threat=Threat.AUTHOR,
+        promises=("P6",),
+        goal="run an own program under another VM's identity and security version",
+        steps=("know the key of an own image", "turn the wrapped key into a chosen one", "load it"),
+        denial="IMAGE_KEY",
+        controls=("key-tag",),
+        run=_forge_identity,
+    ),
+    Attack(
+        name="start-before-load",
+        threat=Threat.HYPERVISOR,
+        promises=("P6",),
+        goal="run a VM without an image",
+        steps=("create it", "start, resume, freeze, save it"),
+        denial="WRONG_STATE",
+        controls=("start-any-state",),
+        run=_start_before_load,
+    ),
+    Attack(
+        name="start-after-failed-load",
+        threat=Threat.HYPERVISOR,
+        promises=("P6",),
+        goal="run an image whose check failed or never came",
+        steps=("load a forged image, start it", "abort a load before its tag, start it"),
+        denial="IMAGE_TAG and ABORTED; the VM is gone: WRONG_STATE",
+        controls=("failed-load-kept",),
+        run=_start_after_failed_load,
+    ),
+    Attack(
+        name="swap-arguments",
+        threat=Threat.HYPERVISOR,
+        promises=("P6",),
+        goal="have one VM loaded and another one accepted",
+        steps=("start a load", "change its arguments", "give a second command meanwhile"),
+        denial="the VM named at the start is READY, the other is not; bus error",
+        controls=("arguments-not-latched",),
+        modelled_on="double fetch",
+        run=_swap_arguments,
+    ),
+    Attack(
+        name="mix-loads",
+        threat=Threat.HYPERVISOR,
+        promises=("P6",),
+        goal="have words of one load used in another",
+        steps=("fill STAGING", "have the load refused", "load a good image"),
+        denial="STAGING is empty and closed after a load; the good image runs as packed",
+        controls=("staging-kept",),
+        modelled_on="double fetch",
+        run=_mix_loads,
+    ),
+    Attack(
+        name="failed-load-residue",
+        threat=Threat.BOTH,
+        promises=("P5", "P6", "P7"),
+        goal="have the loader decipher the victim's image and pick up the plaintext",
+        steps=("load the victim's image with a wrong tag", "search the clusters from a VM"),
+        denial="IMAGE_TAG; registers and memory are zero",
+        controls=("scrub-memory",),
+        run=_failed_load_residue,
+    ),
+)
+"""From changed images to what they leave behind."""

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks of a VM on what lies outside its rectangle."""
+
+from blindvisor.hdl.abi import (
+    REGISTER_OFFSET,
+    WINDOW_OFFSET,
+    ChannelRegister,
+    Fault,
+    GuestRegister,
+)
+from blindvisor.sw.guests.build import BIN
+from blindvisor.sw.guests.expected import ATTACKER_CLASSES, attacker_tries
+from blindvisor.sw.image.elf import read_guest
+from blindvisor.sw.image.pack import pack
+from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.programs import (
+    CORE_MAILBOX,
+    SECRET_OFFSET,
+    Probe,
+    ProbeKind,
+    channel_address,
+)
+from blindvisor.verification.attacks.world import ACCOMPLICE, ACCOMPLICE_TTY, VICTIM_TTY, World
+
+__all__ = ["MEMORY_ATTACKS"]
+
+_STOLEN = 0xBADC_0DE5
+_OFFSETS = (
+    SECRET_OFFSET,
+    0,
+    REGISTER_OFFSET + GuestRegister.COORDINATES.value,
+    CORE_MAILBOX,
+    WINDOW_OFFSET,
+)
+
+
+def _foreign(world: World) -> list[int]:
+    """Bases of all clusters outside a VM of one cluster, as its guest could name them.
+
+    The victim's come first, by the coordinates that lead there if nobody checks: relative to the
+    accomplice's place, and as they are in the mesh.
+    """
+    home, origin = world.home, world.next_door
+    first = [
+        (x, y)
+        for x0, y0 in ((home.x - origin.x, home.y - origin.y), (home.x, home.y))
+        for x, y in ((x0, y0), (x0 + 1, y0))
+    ]
+    rest = [(x, y) for y in range(16) for x in range(16)]
+    places = dict.fromkeys((x & 15, y & 15) for x, y in (*first, *rest))
+    return [x << 28 | y << 24 for x, y in places if (x, y) not in ((0, 0), (15, 15))]
+
+
+def _probe_foreign(world: World, kind: ProbeKind) -> None:
+    probes = [
+        Probe(kind, base + offset, _STOLEN)
+        for number, base in enumerate(_foreign(world))
+        for offset in (_OFFSETS if number < 4 else _OFFSETS[:1])
+    ]
+    found = world.probe(probes)
+    trapped = "no end" if found.traps is None else f"{found.traps} access faults"
+    world.note(f"{len(probes)} {kind.name.lower()}s outside the rectangle", trapped)
+    world.saw(found.data, "loads outside the rectangle")
+    for address, word in found.words[:1]:
+        world.gain(f"a load at {address:#010x} was answered with {word:#010x}")
+    for address in found.stored[:1]:
+        world.gain(f"a store at {address:#010x} was answered without an error")
+    if found.traps is None:
+        # The denied access of a core that hangs: no data, so by itself no gain here.
+        world.surprises.append("an access got no answer at all")
+
+
+def _read_outside(world: World) -> None:
+    _probe_foreign(world, ProbeKind.LOAD)
+
+
+def _write_outside(world: World) -> None:
+    _probe_foreign(world, ProbeKind.STORE)
+
+
+def _cross_the_border(world: World) -> None:
+    bases = _foreign(world)
+    found = world.probe([Probe(ProbeKind.LOAD, base + SECRET_OFFSET) for base in bases])
+    index = world.next_door.clusters(world.config)[0]
+    status = world.hypervisor.cluster_status(index)
+    world.note(
+        f"{len(bases)} packets to other rectangles",
+        f"{found.traps} access faults; record: {status.faults} x {status.first_fault.name}",
+    )
+    if found.traps is None:
+        world.gain("an access got no answer: its packet left, or the core hangs")
+    if status.first_fault is not Fault.OUTSIDE or status.faults != len(bases):
+        world.gain(f"the attacker's SMMU recorded {status.faults} of {len(bases)} packets")
+
+
+def _foreign_channels(world: World) -> None:
+    typed = world.secret[:4]
+    world.link.tty_write(VICTIM_TTY, typed)
+    world.link.advance(8_000)
+    pages = [channel_address(guest) for guest in range(1, 64)]
+    probes = [Probe(ProbeKind.LOAD, page + ChannelRegister.STATUS.value) for page in pages]
+    probes += [
+        Probe(ProbeKind.LOAD, page + ChannelRegister.DATA.value)
+        for page in pages[:16]
+        for _ in range(4)
+    ]
+    found = world.probe(probes)
+    world.note(f"{len(probes)} reads of channels never granted", f"{found.traps} access faults")
+    world.saw(found.data, "channels of others")
+    for address, word in found.words[:1]:
+        world.gain(f"channel register {address:#010x} answered {word:#x}")
+
+
+def _attacker_guest(world: World) -> None:
+    config, place = world.config, world.next_door
+    memories = read_guest(BIN / "attacker.elf", width=1, height=1, memory_bytes=config.memory_bytes)
+    vm = world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+    vm.load(pack(memories, width=1, height=1, root_key=world.root_key))
+    vm.grant(ACCOMPLICE_TTY, 0)
+    vm.start()
+    said = b""
+    for _ in range(40):
+        said += world.hear(ACCOMPLICE_TTY, lambda text: b"[exit" in text)
+        if b"[exit" in said and said.endswith(b"\n"):
+            break
+    lines = said.decode(errors="replace").splitlines()
+    tries = attacker_tries(1, 1, config.cores)
+    for name in ATTACKER_CLASSES:
+        wanted = f"{name}: {tries[name]} tried, {tries[name]} trapped, 0 leaked"
+        line = next((line for line in lines if line.startswith(f"{name}:")), None)
+        world.note(name, line.partition(": ")[2] if line is not None else "not finished")
+        if line != wanted:
+            world.gain(f"attacker: {line or f'{name} did not finish'}")
+    if not world.gains and (not lines or lines[-1] != "[exit 0]"):
+        world.gain(f"the attacker ended with {lines[-1:]}")
+
+
+MEMORY_ATTACKS = (
+    Attack(
+        name="read-outside",
+        threat=Threat.VM,
+        promises=("P1",),
+        goal="read memory and registers of another VM's clusters",
+        steps=(
+            "load from all 254 clusters that an address can name",
+            "of the victim's: memory, secret, registers, mailbox, I/O window",
+        ),
+        denial="an access fault for each load",
+        controls=("flat-mesh",),
+        run=_read_outside,
+    ),
+    Attack(
+        name="write-outside",
+        threat=Threat.VM,
+        promises=("P2",),
+        goal="change memory or registers of another VM's clusters",
+        steps=("store to all clusters that an address can name", "ask the victim"),
+        denial="an access fault for each store; the victim finds its memory intact",
+        controls=("borders-open", "stamp-constant"),
+        run=_write_outside,
+    ),
+    Attack(
+        name="cross-the-border",
+        threat=Threat.VM,
+        promises=("P8", "P9", "P12"),
+        goal="get a packet onto a link that is not the VM's own",
+        steps=("send a packet to each cluster outside", "look at the records of both SMMUs"),
+        denial="each is swallowed, counted as OUTSIDE and answered; none arrives anywhere",
+        controls=("egress-rectangle",),
+        modelled_on="covert channel over a commercial mesh (Don't Mesh Around)",
+        run=_cross_the_border,
+    ),
+    Attack(
+        name="foreign-channels",
+        threat=Threat.VM,
+        promises=("P10",),
+        goal="read what a user types to another VM",
+        steps=("read all pages of the I/O window that were never granted",),
+        denial="an access fault for each",
+        controls=("window-open",),
+        run=_foreign_channels,
+    ),
+    Attack(
+        name="attacker-guest",
+        threat=Threat.VM,
+        promises=("P1", "P2", "P8", "P10"),
+        goal="find any address that is not the VM's own and does not trap",
+        steps=("run attacker.c: loads, stores, fetches, parts of words, everywhere",),
+        denial="every single try ends in the right trap at the right address",
+        controls=("borders-open", "window-open"),
+        run=_attacker_guest,
+    ),
+)
+"""By what is in the way."""

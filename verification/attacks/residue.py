@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks on what a VM leaves behind."""
+
+from blindvisor.hdl.abi import Call, HypervisorRegister, Result
+from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.world import SPARE, VICTIM, World
+
+__all__ = ["RESIDUE_ATTACKS"]
+
+
+def _forensics(world: World) -> None:
+    world.call(Call.VM_DESTROY, VICTIM, expect=Result.OK)
+    world.victim_lives = False
+    world.search(world.home, "the destroyed victim")
+
+
+def _forensics_frozen(world: World) -> None:
+    """Destroy a frozen VM, and try to take its clusters before they are scrubbed."""
+    link, register, home = world.link, HypervisorRegister, world.home
+    world.call(Call.VM_FREEZE, VICTIM, expect=Result.OK)
+    world.victim_lives = False
+    link.write(register.ARG0.value, VICTIM)
+    link.write(register.COMMAND.value, Call.VM_DESTROY.value)
+    for n, argument in enumerate((SPARE, home.x, home.y, home.width, home.height)):
+        link.write(register.ARG0.value + 4 * n, argument)
+    taken = world.write_port(register.COMMAND.value, Call.VM_CREATE.value)
+    world.note(
+        "vm_create in the victim's place during its vm_destroy", "taken" if taken else "bus error"
+    )
+    link.wait_done(world.hypervisor.timeout)
+    link.write(register.STATUS.value, 1)
+    if world.vm_state(SPARE).value:
+        world.hypervisor.vm_destroy(SPARE)
+    world.search(home, "the victim, destroyed while frozen")
+
+
+RESIDUE_ATTACKS = (
+    Attack(
+        name="forensics",
+        threat=Threat.BOTH,
+        promises=("P5",),
+        goal="find the secrets of a destroyed VM in its clusters",
+        steps=(
+            "destroy the running victim",
+            "take each of its clusters with an own VM",
+            "search memory, general and control registers, mailbox, fault address",
+        ),
+        denial="all of them are zero",
+        controls=(
+            "scrub-memory",
+            "scrub-registers",
+            "interrupts-kept",
+            "guest-faults-kept",
+            "free-before-clean",
+        ),
+        modelled_on="CVE-2023-31346 (missing scrub)",
+        run=_forensics,
+    ),
+    Attack(
+        name="race-the-scrub",
+        threat=Threat.BOTH,
+        promises=("P3", "P5"),
+        goal="take the clusters of a VM before they are scrubbed",
+        steps=("freeze and destroy the victim", "create a VM there at once", "search it"),
+        denial="bus error while the call runs; then everything is zero",
+        controls=("free-before-clean", "scrub-memory"),
+        modelled_on="CacheWarp (CVE-2023-20592), CVE-2024-36331 (stale memory)",
+        run=_forensics_frozen,
+    ),
+)
+"""By how the VM went."""

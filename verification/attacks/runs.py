@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks on RTL, with or without a planted fault, in simulator processes of their own."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from blindvisor.hdl.config import MachineConfig
+from blindvisor.hdl.generate import generate
+from blindvisor.sim.events import Event
+from blindvisor.sim.session import ScenarioError, compile_machine, run_on_model, run_scenario
+from blindvisor.sw.files import write_whole
+from blindvisor.verification.attacks.attack import Attack, Outcome, Verdict
+from blindvisor.verification.attacks.scenario import SCENARIO
+from blindvisor.verification.controls.plant import HDL, Fault, generate_with
+
+__all__ = ["BUILD", "carry_out", "carry_out_on_model", "machine_verilog", "ready_machine"]
+
+BUILD = Path(__file__).parents[2] / "build"
+"""Where caches and logs are; it may be deleted at any time."""
+
+Listener = Callable[[Outcome], None]
+
+
+def machine_verilog(config: MachineConfig, fault: Fault | None = None) -> str:
+    """Return the Verilog of a machine, from the cache if the gateware's source is the same."""
+    key = hashlib.sha256(json.dumps(config.as_dict(), sort_keys=True).encode())
+    for path in sorted(HDL.rglob("*.py")):
+        key.update(path.relative_to(HDL).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for edit in fault.edits if fault is not None else ():
+        key.update("\0".join((edit.file, edit.old, edit.new, "")).encode())
+    file = BUILD / "verilog" / f"{key.hexdigest()[:20]}.v"
+    if file.is_file():
+        return file.read_text()
+    text = generate(config) if fault is None else generate_with(fault, config)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, text.encode())
+    return text
+
+
+def ready_machine(config: MachineConfig, fault: Fault | None = None) -> str:
+    """Return the Verilog, once its simulator is built too."""
+    verilog = machine_verilog(config, fault)
+    compile_machine(verilog)
+    return verilog
+
+
+def carry_out(
+    attacks: Sequence[Attack],
+    *,
+    config: MachineConfig,
+    fault: Fault | None = None,
+    on_outcome: Listener = lambda outcome: None,
+) -> list[Outcome]:
+    """Carry out attacks on the RTL of one machine; ``fault``: planted in it.
+
+    An attack after which the machine cannot be used any more (with a fault, that happens) ends the
+    simulation; the next one gets a fresh one.
+    """
+    verilog = ready_machine(config, fault)
+    left = list(attacks)
+    outcomes: list[Outcome] = []
+    folder = BUILD / "attacks" / f"{config.name}-{fault.name if fault is not None else 'shipped'}"
+    while left:
+        got: list[Outcome] = []
+
+        def listen(event: Event, got: list[Outcome] = got) -> None:
+            if event["kind"] == "outcome":
+                outcome = Outcome.from_dict({k: v for k, v in event.items() if k != "kind"})
+                got.append(outcome)
+                on_outcome(outcome)
+
+        root_key, params = _params(left)
+        try:
+            run_scenario(
+                verilog,
+                SCENARIO,
+                params,
+                config=config,
+                root_key=root_key,
+                build_dir=folder,
+                on_event=listen,
+            )
+        except ScenarioError as error:
+            outcome = Outcome(name=left[len(got)].name, verdict=Verdict.BROKEN, problem=error.trace)
+            got.append(outcome)
+            on_outcome(outcome)
+        outcomes += got
+        left = left[len(got) :]
+    return outcomes
+
+
+def carry_out_on_model(
+    attacks: Sequence[Attack],
+    *,
+    config: MachineConfig,
+    on_outcome: Listener = lambda outcome: None,
+) -> list[Outcome]:
+    """Carry out attacks on the model of a machine, in this process."""
+
+    def listen(event: Event) -> None:
+        if event["kind"] == "outcome":
+            on_outcome(Outcome.from_dict({k: v for k, v in event.items() if k != "kind"}))
+
+    root_key, params = _params(attacks)
+    found = run_on_model(SCENARIO, params, config=config, root_key=root_key, on_event=listen)
+    return [Outcome.from_dict(values) for values in found]
+
+
+def _params(attacks: Sequence[Attack]) -> tuple[bytes, dict[str, object]]:
+    """Key and secret are fresh: no attack may depend on them."""
+    root_key, secret = secrets.token_bytes(32), secrets.token_bytes(16)
+    return root_key, {
+        "attacks": [attack.name for attack in attacks],
+        "root_key": root_key.hex(),
+        "secret": secret.hex(),
+    }
