@@ -1,0 +1,95 @@
+# amaranth: UnusedElaboratable=no
+# SPDX-License-Identifier: Apache-2.0
+"""The ports of a machine with little behind them: what SimLink needs to meet, in 100 lines.
+
+Calls: COMMAND 2 (VM_LOAD) takes ARG1 / 4 words, one every eight cycles, and sums them in VALUE0;
+with ARG2 = n it gives up after n words. Any other call ends after ARG0 cycles. Every typed byte
+is printed again.
+"""
+
+from amaranth import Module, Signal
+from amaranth.back import verilog
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from blindvisor.hdl.abi import Call, HypervisorRegister
+from blindvisor.hdl.iocluster.bus import HypervisorBus
+
+WORD_CYCLES = 8
+STAGING_DEPTH = 8
+
+
+class StandIn(wiring.Component):
+    hypervisor: In(HypervisorBus())
+    interrupt: Out(1)
+    root_key: In(256)
+    tty_out: Out(stream.Signature(data.StructLayout({"byte": 8, "channel": 4})))
+    tty_in: In(stream.Signature(data.StructLayout({"byte": 8, "channel": 4})))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.staging = staging = fifo.SyncFIFOBuffered(width=32, depth=STAGING_DEPTH)
+        m.submodules.echo = echo = fifo.SyncFIFOBuffered(width=12, depth=4)
+        bus = self.hypervisor
+        busy, loading, timer = Signal(), Signal(), Signal(32)
+        arguments = [Signal(32, name=f"arg{n}") for n in range(5)]
+        total, left, until = Signal(32), Signal(32), Signal(32)
+
+        m.d.comb += [
+            echo.w_data.eq(self.tty_in.payload),
+            echo.w_en.eq(self.tty_in.valid),
+            self.tty_in.ready.eq(echo.w_rdy),
+            self.tty_out.payload.eq(echo.r_data),
+            self.tty_out.valid.eq(echo.r_rdy),
+            echo.r_en.eq(self.tty_out.ready),
+            bus.err.eq(bus.stb & ~bus.ack),
+        ]
+
+        def readable(register, value):
+            with m.Case(register.value):
+                m.d.comb += [bus.ack.eq(bus.stb & ~bus.we), bus.dat_r.eq(value)]
+
+        with m.If(bus.we):
+            with m.Switch(bus.adr):
+                for n, argument in enumerate(arguments):
+                    with m.Case(HypervisorRegister.ARG0.value + 4 * n):
+                        m.d.comb += bus.ack.eq(bus.stb)
+                        with m.If(bus.stb):
+                            m.d.sync += argument.eq(bus.dat_w)
+                with m.Case(HypervisorRegister.COMMAND.value):
+                    m.d.comb += bus.ack.eq(bus.stb & ~busy)
+                    with m.If(bus.ack):
+                        m.d.sync += [busy.eq(1), timer.eq(0), total.eq(0)]
+                        m.d.sync += loading.eq(bus.dat_w == Call.VM_LOAD.value)
+                        m.d.sync += [left.eq(arguments[1] >> 2), until.eq(arguments[2])]
+                with m.Case(HypervisorRegister.STATUS.value):
+                    m.d.comb += bus.ack.eq(bus.stb)
+                    with m.If(bus.stb):
+                        m.d.sync += self.interrupt.eq(0)
+                with m.Case(HypervisorRegister.STAGING.value):
+                    m.d.comb += bus.ack.eq(bus.stb & loading & staging.w_rdy)
+                    m.d.comb += [staging.w_en.eq(bus.ack), staging.w_data.eq(bus.dat_w)]
+        with m.Else():
+            with m.Switch(bus.adr):
+                readable(HypervisorRegister.ID, 0x31564C42)
+                status = busy | self.interrupt << 1 | loading << 2
+                space = STAGING_DEPTH - staging.w_level
+                readable(HypervisorRegister.STATUS, status)
+                readable(HypervisorRegister.STAGING_SPACE, (loading & staging.w_rdy) * space)
+                readable(HypervisorRegister.VALUE0, total)
+                readable(HypervisorRegister.VALUE1, self.root_key[:32])
+
+        with m.If(busy):
+            m.d.sync += timer.eq(timer + 1)
+        with m.If(busy & ~loading & (timer >= arguments[0])):
+            m.d.sync += [busy.eq(0), self.interrupt.eq(1)]
+        m.d.comb += staging.r_en.eq(loading & (timer[:3] == WORD_CYCLES - 1))
+        with m.If(staging.r_en & staging.r_rdy):
+            m.d.sync += [total.eq(total + staging.r_data), left.eq(left - 1), until.eq(until - 1)]
+            with m.If((left == 1) | (until == 1)):
+                m.d.sync += [loading.eq(0), busy.eq(0), self.interrupt.eq(1)]
+        return m
+
+
+def standin_verilog() -> str:
+    return verilog.convert(StandIn(), name="blindvisor", strip_internal_attrs=True)
