@@ -12,7 +12,7 @@ from blindvisor.sw.guests.build import BIN
 from blindvisor.sw.guests.expected import ATTACKER_CLASSES, attacker_tries
 from blindvisor.sw.image.elf import read_guest
 from blindvisor.sw.image.pack import pack
-from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.attack import Attack, Step, Threat
 from blindvisor.verification.attacks.programs import (
     CORE_MAILBOX,
     SECRET_OFFSET,
@@ -22,7 +22,7 @@ from blindvisor.verification.attacks.programs import (
 )
 from blindvisor.verification.attacks.world import ACCOMPLICE, ACCOMPLICE_TTY, VICTIM_TTY, World
 
-__all__ = ["MEMORY_ATTACKS"]
+__all__ = ["MEMORY_ATTACKS", "judge_attacker"]
 
 _STOLEN = 0xBADC_0DE5
 _OFFSETS = (
@@ -123,16 +123,28 @@ def _attacker_guest(world: World) -> None:
         said += world.hear(ACCOMPLICE_TTY, lambda text: b"[exit" in text)
         if b"[exit" in said and said.endswith(b"\n"):
             break
-    lines = said.decode(errors="replace").splitlines()
-    tries = attacker_tries(1, 1, config.cores)
+    steps, gains = judge_attacker(said.decode(errors="replace"), attacker_tries(1, 1, config.cores))
+    world.steps += steps
+    world.gains += gains
+
+
+def judge_attacker(text: str, tries: dict[str, int]) -> tuple[list[Step], list[str]]:
+    """Return what the attacker guest tried, and what it got, from what it printed.
+
+    Whatever is not "all tried, all trapped" is a gain, not finishing too: P8 promises an answer to
+    every access.
+    """
+    lines = text.splitlines()
+    steps, gains = [], []
     for name in ATTACKER_CLASSES:
         wanted = f"{name}: {tries[name]} tried, {tries[name]} trapped, 0 leaked"
         line = next((line for line in lines if line.startswith(f"{name}:")), None)
-        world.note(name, line.partition(": ")[2] if line is not None else "not finished")
+        steps.append(Step(name, line.partition(": ")[2] if line is not None else "not finished"))
         if line != wanted:
-            world.gain(f"attacker: {line or f'{name} did not finish'}")
-    if not world.gains and (not lines or lines[-1] != "[exit 0]"):
-        world.gain(f"the attacker ended with {lines[-1:]}")
+            gains.append(f"attacker: {line or f'{name} did not finish'}")
+    if not gains and lines[-1:] != ["[exit 0]"]:
+        gains.append(f"attacker: ended with {' '.join(lines[-1:])}")
+    return steps, gains
 
 
 MEMORY_ATTACKS = (

@@ -5,44 +5,42 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from blindvisor.hdl.config import MachineConfig
-from blindvisor.hdl.generate import generate
+from blindvisor.sim.compiled import CACHE
 from blindvisor.sim.events import Event
+from blindvisor.sim.machine import machine_verilog
 from blindvisor.sim.session import ScenarioError, compile_machine, run_on_model, run_scenario
 from blindvisor.sw.files import write_whole
 from blindvisor.verification.attacks.attack import Attack, Outcome, Verdict
 from blindvisor.verification.attacks.scenario import SCENARIO
 from blindvisor.verification.controls.plant import HDL, Fault, generate_with
 
-__all__ = ["BUILD", "carry_out", "carry_out_on_model", "machine_verilog", "ready_machine"]
-
-BUILD = Path(__file__).parents[2] / "build"
-"""Where caches and logs are; it may be deleted at any time."""
+__all__ = ["carry_out", "carry_out_on_model", "machine", "ready_machine"]
 
 Listener = Callable[[Outcome], None]
 
 
-def machine_verilog(config: MachineConfig, fault: Fault | None = None) -> str:
-    """Return the Verilog of a machine, from the cache if the gateware's source is the same."""
+def machine(config: MachineConfig, fault: Fault | None = None) -> str:
+    """Return the Verilog of a machine, from a cache if the gateware's source is the same."""
+    if fault is None:
+        return machine_verilog(config)
     key = hashlib.sha256(json.dumps(config.as_dict(), sort_keys=True).encode())
     for path in sorted(HDL.rglob("*.py")):
         key.update(path.relative_to(HDL).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    for edit in fault.edits if fault is not None else ():
+    for edit in fault.edits:
         key.update("\0".join((edit.file, edit.old, edit.new, "")).encode())
-    file = BUILD / "verilog" / f"{key.hexdigest()[:20]}.v"
-    if file.is_file():
-        return file.read_text()
-    text = generate(config) if fault is None else generate_with(fault, config)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, text.encode())
-    return text
+    file = CACHE / f"planted-{key.hexdigest()[:20]}.v"
+    if not file.is_file():
+        text = generate_with(fault, config)
+        CACHE.mkdir(parents=True, exist_ok=True)
+        write_whole(file, text.encode())
+    return file.read_text()
 
 
 def ready_machine(config: MachineConfig, fault: Fault | None = None) -> str:
     """Return the Verilog, once its simulator is built too."""
-    verilog = machine_verilog(config, fault)
+    verilog = machine(config, fault)
     compile_machine(verilog)
     return verilog
 
@@ -62,7 +60,9 @@ def carry_out(
     verilog = ready_machine(config, fault)
     left = list(attacks)
     outcomes: list[Outcome] = []
-    folder = BUILD / "attacks" / f"{config.name}-{fault.name if fault is not None else 'shipped'}"
+    folder = (
+        CACHE.parent / "attacks" / f"{config.name}-{fault.name if fault is not None else 'shipped'}"
+    )
     while left:
         got: list[Outcome] = []
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carries out attacks on a running machine: what :func:`blindvisor.sim.session.run_scenario` calls."""
+"""Carries out attacks on a running machine, be it RTL or the model."""
 
 import traceback
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All planted faults. Names of attacks that each must let through: the attacks' own ``controls``."""
+"""All planted faults. Which attack each must let through is told by the attacks' ``controls``."""
 
 from blindvisor.verification.controls.clusters import CLUSTER_FAULTS
 from blindvisor.verification.controls.iocluster import IOCLUSTER_FAULTS

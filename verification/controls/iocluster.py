@@ -293,8 +293,8 @@ IOCLUSTER_FAULTS = (
             REVOKE_FORGOTTEN,
             Edit(
                 "iocluster/guard.py",
-                "self.root.interrupts.eq(owned & Cat(device.interrupt for device in self.channels)),",
-                "self.root.interrupts.eq(Cat(device.interrupt for device in self.channels)),",
+                "self.root.interrupts.eq(owned & Cat(",
+                "self.root.interrupts.eq(Cat(",
             ),
         ),
     ),
