@@ -281,7 +281,7 @@ class Sequences:
     def load_image(self) -> None:
         """Lend the lane to the loader, and trust nothing but its OK."""
         m, load = self.m, self.load
-        aborted, loaded = self._aborted, Signal(Result)
+        aborted, loaded = self._aborted, Signal(Result, init=Result.CLUSTER_FAULT)
         with m.State("LOAD"):
             m.d.comb += [load.start.eq(1), self.lent.eq(1), self.calls.loading.eq(1)]
             m.next = "LOADING"
