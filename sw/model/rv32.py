@@ -136,7 +136,7 @@ class Core:
     def load(self, address: int, size: int) -> int:
         """Return ``size`` bytes, zero-extended."""
         lane = address & 3
-        select = (1 << size) - 1 << lane & 15
+        select = _lanes(lane, size)
         misaligned = address & size - 1
         try:
             word = self.bus.load(self.number, address & ~3, select)
@@ -151,7 +151,7 @@ class Core:
     def store(self, address: int, size: int, value: int) -> None:
         """Write ``size`` bytes."""
         lane = address & 3
-        select = (1 << size) - 1 << lane & 15
+        select = _lanes(lane, size)
         misaligned = address & size - 1
         # A misaligned half-word or word stands where an aligned one would.
         shift = 8 * (lane & -size)
@@ -271,6 +271,11 @@ class Decoder:
 
 def _signed(value: int) -> int:
     return value - (1 << 32) if value & SIGN else value
+
+
+def _lanes(lane: int, size: int) -> int:
+    """Byte lanes of an access, as Minerva selects them for a misaligned one too."""
+    return 15 if size == 4 else (1 << size) - 1 << lane & 15
 
 
 def _next(core: Core) -> None:
