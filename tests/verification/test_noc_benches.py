@@ -14,9 +14,9 @@ def test_router(tmp_path):
     assert run_bench(Router(**router.PARAMETERS), router.__name__, tmp_path) == 8
 
 
-def run_mesh(tmp_path, width, height, depth, tests):
+def run_mesh(tmp_path, *, width, height, fifo_depth, tests):
     return run_bench(
-        mesh_verilog(width=width, height=height, fifo_depth=depth),
+        mesh_verilog(width=width, height=height, fifo_depth=fifo_depth),
         mesh.__name__,
         tmp_path,
         testcase=tests,
@@ -25,11 +25,11 @@ def run_mesh(tmp_path, width, height, depth, tests):
 
 
 @pytest.mark.cocotb
-@pytest.mark.parametrize(("width", "height"), [(1, 5), (3, 2)])
-def test_packets_cross_a_mesh(tmp_path, width, height):
-    assert run_mesh(tmp_path, width, height, 2, "every") == 5
+def test_packets_cross_a_mesh(tmp_path):
+    # The smallest mesh in which a router has neighbours on three sides.
+    assert run_mesh(tmp_path, width=3, height=2, fifo_depth=2, tests="every") == 5
 
 
 @pytest.mark.cocotb
 def test_overloaded_mesh_carries_its_share(tmp_path):
-    assert run_mesh(tmp_path, 4, 4, 16, "overloaded") == 2
+    assert run_mesh(tmp_path, width=4, height=4, fifo_depth=16, tests="overloaded") == 2

@@ -15,7 +15,7 @@ from blindvisor.verification.benches.noc_traffic import Scoreboard, coin, random
 __all__ = ["PARAMETERS"]
 
 PARAMETERS = {"fifo_depth": 3}
-PACKETS = 150  # per input
+PACKETS = 60  # per input
 
 
 @cocotb.test(timeout_time=100, timeout_unit="us")
