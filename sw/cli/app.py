@@ -15,10 +15,16 @@ __all__ = ["COMMANDS", "CommandError", "ExitCode", "Settings", "main", "settings
 COMMANDS = {
     # name: (module, attribute, one line of help)
     "attack": ("blindvisor.sw.cli.attack", "attack", "Attack a machine, also with planted faults."),
+    "bench": ("blindvisor.sw.cli.bench", "bench", "Measure generation and simulation."),
     "demo": ("blindvisor.sw.cli.demo", "demo", "Two encrypted guests, all attacks, one report."),
     "doctor": ("blindvisor.sw.cli.doctor", "doctor", "Show which tools are there and what to do."),
     "generate": ("blindvisor.sw.cli.generate", "generate", "Write the Verilog of a machine."),
     "image": ("blindvisor.sw.cli.image", "image", "Pack, inspect and verify encrypted VM images."),
+    "prove": (
+        "blindvisor.sw.cli.prove",
+        "prove_command",
+        "Prove the isolation, or plant faults and see the proofs fail.",
+    ),
     "run": ("blindvisor.sw.cli.run", "run", "Boot encrypted images on RTL or on the model."),
 }
 """All commands. A module is imported when its command is used, so none pays for another's."""

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All planted faults. Which attack each must let through is told by the attacks' ``controls``."""
+"""All planted faults. Whom each must get past is told by the ``controls`` of attacks and proofs."""
 
 from blindvisor.verification.controls.clusters import CLUSTER_FAULTS
 from blindvisor.verification.controls.iocluster import IOCLUSTER_FAULTS
 from blindvisor.verification.controls.plant import Fault
+from blindvisor.verification.controls.proofs import PROOF_FAULTS
 
 __all__ = ["FAULTS"]
 
-FAULTS: dict[str, Fault] = {fault.name: fault for fault in (*CLUSTER_FAULTS, *IOCLUSTER_FAULTS)}
+FAULTS: dict[str, Fault] = {
+    fault.name: fault for fault in (*CLUSTER_FAULTS, *IOCLUSTER_FAULTS, *PROOF_FAULTS)
+}
 """By name."""
