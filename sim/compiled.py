@@ -136,7 +136,8 @@ def compile_model(
     fast: bool = False,
     trace: bool = False,
     clock: str | None = None,
-    timeout: float = 1200.0,
+    cache: Path | None = None,
+    timeout: float = 3600.0,
 ) -> CompiledModel:
     """Return an executable model of ``verilog``, compiled now or earlier.
 
@@ -151,6 +152,8 @@ def compile_model(
     clock : :class:`str`
         Port of the top that the simulator itself drives, with a period of 10 ns (Verilator only:
         see ``main.cpp`` and the model's ``own_clock``).
+    cache : :class:`~pathlib.Path`
+        Another cache than :data:`CACHE`.
     timeout : :class:`float`
         Wall-clock seconds.
 
@@ -169,10 +172,10 @@ def compile_model(
         clock = None
     options = _Options(top=top, internals=internals, fast=fast, trace=trace, clock=clock)
     parts = (name, _version(name), str(cocotb_config.libs_dir), options.text(), verilog)
-    folder = CACHE / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+    folder = (cache or CACHE) / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
     cached = folder.is_dir()
     if not cached:
-        CACHE.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with _one_at_a_time(folder):
             if not folder.is_dir():
                 _build(name, verilog, folder, options, timeout)
@@ -189,7 +192,7 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 def _build(name: str, verilog: str, folder: Path, options: _Options, timeout: float) -> None:
     """Build in a folder beside, which becomes ``folder`` when all is there."""
-    beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=CACHE))
+    beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         (beside / "top.v").write_text(verilog)
         log = beside / "build.log"
@@ -261,7 +264,7 @@ def _build_verilator(folder: Path, log: Path, options: _Options, timeout: float)
     _run([*command, str(main), "visible.vlt", "top.v"], log, env=env, timeout=timeout)
 
     made_with = " ".join([_version("verilator"), env.get("CXX", ""), *options.make()])
-    runtime = CACHE / f"runtime-{hashlib.sha256(made_with.encode()).hexdigest()[:12]}"
+    runtime = folder.parent / f"runtime-{hashlib.sha256(made_with.encode()).hexdigest()[:12]}"
     if runtime.is_dir():  # most of a small bench's build time would be Verilator's own code
         for file in runtime.iterdir():
             shutil.copyfile(file, folder / file.name)

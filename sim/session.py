@@ -60,7 +60,9 @@ class ScenarioError(Exception):
         self.trace = trace
 
 
-def compile_machine(verilog: str, *, sim: str | None = None, trace: bool = False) -> CompiledModel:
+def compile_machine(
+    verilog: str, *, sim: str | None = None, trace: bool = False, cache: Path | None = None
+) -> CompiledModel:
     """Return the compiled model of a machine, as :func:`run_scenario` uses it."""
     return compile_model(
         verilog,
@@ -70,6 +72,7 @@ def compile_machine(verilog: str, *, sim: str | None = None, trace: bool = False
         fast=True,
         trace=trace,
         clock="clk",
+        cache=cache,
     )
 
 
