@@ -56,6 +56,7 @@ class Fault(enum.Enum, shape=4):
     LATE = 4  # ingress: right stamp, but a state in which nothing is served
     CHANNEL = 5  # I/O window: guest channel without a physical one
     REFUSED = 6  # I/O window: the root's channel guard answered with an error
+    UNROUTABLE = 7  # a router of this cluster swallowed a packet that has no legal way
 
 
 class Call(enum.Enum, shape=4):
@@ -158,7 +159,7 @@ class ChannelRegister(enum.Enum, shape=4):
 
 OWN_CLUSTER = 0xFF
 """``address[31:24]`` that means "the cluster this core is in", wherever that is: code linked at
-0xFF000000 runs in every cluster. A VM of 16 x 16 clusters could name no cluster so: it is refused."""
+0xFF000000 runs in every cluster. A VM of 16 x 16 clusters could name no cluster so and is refused."""
 
 REGISTER_OFFSET = 0x80_0000
 """Offset of a cluster's registers (GuestRegister, CoreRegister) in its 16 MiB."""

@@ -54,7 +54,7 @@ class MachineConfig:
     cores: int = 1
     memory_bytes: int = 16 * 1024
     multiply: bool = False
-    fifo_depth: int = 4
+    fifo_depth: int = 16  # block and LUT RAM of FPGAs come 16 deep at the cost of 2
     vms: int = 8
     tty_channels: int = 4
     mailbox_channels: int = 2

@@ -169,13 +169,19 @@ class Tile(wiring.Component):
 
     def _networks(self, m: Module, smmu: Smmu) -> None:
         """Two routers between the links and the SMMU."""
-        for network, inward, outward in (
-            ("request", smmu.mesh_request_in, smmu.mesh_request_out),
-            ("response", smmu.mesh_response_in, smmu.mesh_response_out),
+        for number, (network, inward, outward) in enumerate(
+            (
+                ("request", smmu.mesh_request_in, smmu.mesh_request_out),
+                ("response", smmu.mesh_response_in, smmu.mesh_response_out),
+            )
         ):
             router = Router(fifo_depth=self._config.fifo_depth)
             m.submodules[f"{network}_router"] = router
-            m.d.comb += [router.x.eq(self.position.x), router.y.eq(self.position.y)]
+            m.d.comb += [
+                router.x.eq(self.position.x),
+                router.y.eq(self.position.y),
+                smmu.dropped[number].eq(router.dropped),
+            ]
             connect(m, outward, router.local_in)
             connect(m, router.local_out, inward)
             for side in SIDES:

@@ -23,6 +23,7 @@ _SOURCES = (
     *(Fault.FOREIGN, Fault.LATE),  # request ingress
     *(Fault.FOREIGN, Fault.LATE),  # response ingress
     *(Fault.CHANNEL, Fault.REFUSED),  # I/O window
+    *(Fault.UNROUTABLE, Fault.UNROUTABLE),  # routers of requests and of responses
 )
 
 
@@ -49,6 +50,8 @@ class Smmu(wiring.Component):
     channel_denied, channel_refused : :py:`In(1)`
         One cycle each: the I/O window answered with an error because ``granted`` was 0, or because
         the root did.
+    dropped : :py:`In(2)`
+        One cycle each: the routers of requests and of responses swallowed a packet.
     run, hold, serve, load, save, zero, quiet, scrubbed
         As in :class:`~blindvisor.hdl.smmu.lifecycle.Lifecycle`.
 
@@ -77,6 +80,7 @@ class Smmu(wiring.Component):
     channel: Signal
     channel_denied: Signal
     channel_refused: Signal
+    dropped: Signal
     levels: Signal
     pending: Signal
     run: Signal
@@ -113,6 +117,7 @@ class Smmu(wiring.Component):
                 "channel": Out(4),
                 "channel_denied": In(1),
                 "channel_refused": In(1),
+                "dropped": In(2),
                 "levels": In(config.channels),
                 "pending": Out(config.guest_channels),
                 "run": Out(1),
@@ -206,6 +211,7 @@ class Smmu(wiring.Component):
                     ),
                     self.channel_denied,
                     self.channel_refused,
+                    self.dropped,
                 )
             ),
         ]
