@@ -61,7 +61,12 @@ class ScenarioError(Exception):
 
 
 def compile_machine(
-    verilog: str, *, sim: str | None = None, trace: bool = False, cache: Path | None = None
+    verilog: str,
+    *,
+    sim: str | None = None,
+    fast: bool = True,
+    trace: bool = False,
+    cache: Path | None = None,
 ) -> CompiledModel:
     """Return the compiled model of a machine, as :func:`run_scenario` uses it."""
     return compile_model(
@@ -69,7 +74,7 @@ def compile_machine(
         top=MACHINE_TOP,
         sim=sim,
         internals=False,
-        fast=True,
+        fast=fast,
         trace=trace,
         clock="clk",
         cache=cache,
@@ -85,6 +90,7 @@ def run_scenario(
     root_key: bytes,
     build_dir: Path,
     sim: str | None = None,
+    fast: bool = True,
     seed: int | None = None,
     vcd: Path | None = None,
     timeout_cycles: int = 10_000_000,
@@ -106,6 +112,8 @@ def run_scenario(
         The machine's configuration and its root key (32 bytes), which the bench stands in for.
     build_dir : :class:`~pathlib.Path`
         Receives log and results.
+    fast : :class:`bool`
+        Whether to spend compile time on speed; not worth it for a machine that runs briefly, once.
     vcd : :class:`~pathlib.Path`
         Where to write a trace (Verilator only; several times slower).
     timeout_cycles : :class:`int`
@@ -126,7 +134,7 @@ def run_scenario(
     -----
     Memory without reset starts with random contents, made from the seed, as after power-on.
     """
-    model = compile_machine(verilog, sim=sim, trace=vcd is not None)
+    model = compile_machine(verilog, sim=sim, fast=fast, trace=vcd is not None)
     seed = default_seed() if seed is None else seed
     arguments: list[str] = []
     if model.simulator == "verilator":

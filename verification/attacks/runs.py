@@ -39,9 +39,12 @@ def machine(config: MachineConfig, fault: Fault | None = None) -> str:
 
 
 def ready_machine(config: MachineConfig, fault: Fault | None = None) -> str:
-    """Return the Verilog, once its simulator is built too."""
+    """Return the Verilog, once its simulator is built too.
+
+    One with a fault is built in a hurry: it only runs for its few controls.
+    """
     verilog = machine(config, fault)
-    compile_machine(verilog)
+    compile_machine(verilog, fast=fault is None)
     return verilog
 
 
@@ -81,6 +84,7 @@ def carry_out(
                 config=config,
                 root_key=root_key,
                 build_dir=folder,
+                fast=fault is None,
                 on_event=listen,
             )
         except ScenarioError as error:
