@@ -159,7 +159,7 @@ class ChannelRegister(enum.Enum, shape=4):
 
 OWN_CLUSTER = 0xFF
 """``address[31:24]`` that means "the cluster this core is in", wherever that is: code linked at
-0xFF000000 runs in every cluster. A VM of 16 x 16 clusters could name no cluster so and is refused."""
+0xFF000000 runs in every cluster. A VM of 16 x 16 clusters is refused: one would have no name."""
 
 REGISTER_OFFSET = 0x80_0000
 """Offset of a cluster's registers (GuestRegister, CoreRegister) in its 16 MiB."""

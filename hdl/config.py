@@ -63,6 +63,7 @@ class MachineConfig:
     staging_words: int = 512
 
     def __post_init__(self) -> None:
+        """Check everything that can be wrong."""
         for name, low, high in (
             ("width", 1, 16),
             ("height", 1, 16),

@@ -4,59 +4,18 @@
 import warnings
 from typing import Any
 
-from amaranth import Cat, Fragment, Module, Mux, ResetInserter, Signal
+from amaranth import Cat, Fragment, Module, ResetInserter, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from blindvisor.hdl.abi import OWN_CLUSTER
 from blindvisor.hdl.cluster.bus import LocalBus
-from blindvisor.hdl.cluster.minerva import Minerva, RegisterFile
+from blindvisor.hdl.cluster.minerva import Minerva
+from blindvisor.hdl.cluster.minerva_units import ClearableRegisterFile, GatedLoadStore
 
 __all__ = ["RESET_ADDRESS", "MinervaCore"]
 
 RESET_ADDRESS = OWN_CLUSTER << 24
-
-
-class _ClearableRegisterFile(wiring.Component):
-    """Minerva's register file, which a reset leaves as it was, with a way to zero it.
-
-    The names of the members are Minerva's. While ``clear`` is set, register ``clear_index`` is
-    written with zero.
-    """
-
-    clear: Signal
-    clear_index: Signal
-    w_wp_en: Signal
-    w_wp_addr: Signal
-    w_wp_data: Signal
-
-    _INPUTS = (
-        *(("d_rp1_addr", 5), ("d_rp2_addr", 5), ("d_ready", 1)),
-        *(("x_wp_addr", 5), ("x_wp_en", 1), ("x_wp_rdy", 1), ("x_wp_data", 32)),
-        *(("m_wp_addr", 5), ("m_wp_en", 1), ("m_wp_rdy", 1), ("m_wp_data", 32)),
-    )
-    _WRITE = (("w_wp_addr", 5), ("w_wp_en", 1), ("w_wp_data", 32))
-    _OUTPUTS = (("d_rp1_rdy", 1), ("d_rp2_rdy", 1), ("x_rp1_data", 32), ("x_rp2_data", 32))
-
-    def __init__(self) -> None:
-        members = {name: In(width) for name, width in (*self._INPUTS, *self._WRITE)}
-        members |= {name: Out(width) for name, width in self._OUTPUTS}
-        super().__init__({**members, "clear": In(1), "clear_index": In(5)})
-
-    def elaborate(self, platform: object) -> Module:
-        """Take over the write port while clearing."""
-        m = Module()
-        m.submodules.inner = inner = RegisterFile()
-        for name, _ in self._INPUTS:
-            m.d.comb += getattr(inner, name).eq(getattr(self, name))
-        for name, _ in self._OUTPUTS:
-            m.d.comb += getattr(self, name).eq(getattr(inner, name))
-        m.d.comb += [
-            inner.w_wp_en.eq(self.w_wp_en | self.clear),
-            inner.w_wp_addr.eq(Mux(self.clear, self.clear_index, self.w_wp_addr)),
-            inner.w_wp_data.eq(Mux(self.clear, 0, self.w_wp_data)),
-        ]
-        return m
 
 
 class MinervaCore(wiring.Component):
@@ -116,12 +75,14 @@ class MinervaCore(wiring.Component):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             core = Minerva(reset_address=RESET_ADDRESS, with_muldiv=self._multiply)
-            core._gprf = registers = _ClearableRegisterFile()
+            core._gprf = registers = ClearableRegisterFile()
+            core._loadstore = loadstore = GatedLoadStore(core._loadstore)
             m.submodules.minerva = ResetInserter(self.reset)(Fragment.get(core, platform))
 
         m.d.comb += [
             registers.clear.eq(self.clear & self.reset),
             registers.clear_index.eq(self.clear_index),
+            loadstore.hold.eq(_interrupted(core) | core._data_sel.x_misaligned),
             core.timer_interrupt.eq(self.timer),
             core.software_interrupt.eq(self.software),
             core.external_interrupt.eq(self.external),
@@ -139,3 +100,17 @@ class MinervaCore(wiring.Component):
                 Cat(theirs.dat_r, theirs.ack, theirs.err).eq(Cat(ours.dat_r, ours.ack, ours.err)),
             ]
         return m
+
+
+def _interrupted(core: Any) -> Value:
+    """Whether the instruction in Minerva's X stage will be pushed aside by an interrupt.
+
+    The same values that the exception unit takes over at the end of this cycle.
+    """
+    exception = core._exception
+    enabled, pending = exception._mie.f, exception._mip.f
+    lines = [
+        getattr(enabled, f"m{line}ie").x_data & getattr(pending, f"m{line}ip").x_data
+        for line in ("s", "t", "e")
+    ]
+    return exception._mstatus.f.mie.x_data & Cat(lines).any()

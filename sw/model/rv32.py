@@ -4,7 +4,7 @@
 Source: The RISC-V Instruction Set Manual, volume I (RV32I 2.1, M 2.0, Zicsr) and volume II
 (machine level), with Minerva's choices: unknown control registers read as 0 and ignore writes,
 ``mtvec`` is direct, ``mret`` leaves MPIE, ``mcause`` cannot be written, ``mtval`` of an access
-fault is the address of the word, and a misaligned access reaches the bus before it traps.
+fault is the address of the word.
 """
 
 from collections.abc import Callable
@@ -135,33 +135,24 @@ class Core:
 
     def load(self, address: int, size: int) -> int:
         """Return ``size`` bytes, zero-extended."""
-        lane = address & 3
-        select = _lanes(lane, size)
-        misaligned = address & size - 1
-        try:
-            word = self.bus.load(self.number, address & ~3, select)
-        except AccessError:
-            if not misaligned:
-                raise Trap(_LOAD_FAULT, address & ~3) from None
-            word = 0
-        if misaligned:
+        if address & size - 1:
             raise Trap(_LOAD_MISALIGNED, address)
+        lane = address & 3
+        try:
+            word = self.bus.load(self.number, address & ~3, _lanes(lane, size))
+        except AccessError:
+            raise Trap(_LOAD_FAULT, address & ~3) from None
         return word >> 8 * lane & (1 << 8 * size) - 1
 
     def store(self, address: int, size: int, value: int) -> None:
         """Write ``size`` bytes."""
-        lane = address & 3
-        select = _lanes(lane, size)
-        misaligned = address & size - 1
-        # A misaligned half-word or word stands where an aligned one would.
-        shift = 8 * (lane & -size)
-        try:
-            self.bus.store(self.number, address & ~3, select, value << shift & MASK)
-        except AccessError:
-            if not misaligned:
-                raise Trap(_STORE_FAULT, address & ~3) from None
-        if misaligned:
+        if address & size - 1:
             raise Trap(_STORE_MISALIGNED, address)
+        lane = address & 3
+        try:
+            self.bus.store(self.number, address & ~3, _lanes(lane, size), value << 8 * lane & MASK)
+        except AccessError:
+            raise Trap(_STORE_FAULT, address & ~3) from None
 
     def jump(self, target: int) -> None:
         """Go on at ``target``."""
@@ -274,8 +265,8 @@ def _signed(value: int) -> int:
 
 
 def _lanes(lane: int, size: int) -> int:
-    """Byte lanes of an access, as Minerva selects them for a misaligned one too."""
-    return 15 if size == 4 else (1 << size) - 1 << lane & 15
+    """Byte lanes of an aligned access."""
+    return (1 << size) - 1 << lane
 
 
 def _next(core: Core) -> None:

@@ -35,7 +35,8 @@ class ChannelGuardSpec(wiring.Component):
     P11-OWNER
         A cluster sees the device's interrupt exactly when its owner owns the channel.
 
-    Assumed: ``watched`` is constant. Not covered: whether the owner that the monitor looks up is right.
+    Assumed: ``watched`` is constant. Not covered: whether the owner that the monitor looks up is
+    right.
     """
 
     watched: Signal
