@@ -160,8 +160,8 @@ def _beyond_the_mesh(world: World) -> None:
         if world.call(Call.VM_CREATE, *arguments, expect=Result.BAD_RECTANGLE) is Result.OK:
             status = world.hypervisor.vm_status(SPARE)
             world.gain(
-                f"a VM of {status.width} x {status.height} clusters at {status.x},{status.y}"
-                f" reaches beyond the mesh"
+                f"a rectangle beyond the mesh ({width} x {height} at {x},{y}) became a VM of"
+                f" {status.width} x {status.height} at {status.x},{status.y}"
             )
             return
     if world.all_status() != before:

@@ -134,11 +134,15 @@ for name in json.loads(sys.argv[4]):
 """
 
 _BLOCKS = {
-    "smmu": "blindvisor.hdl.smmu.smmu:Smmu",
     "cluster": "blindvisor.hdl.cluster.tile:Tile",
-    "iocluster": "blindvisor.hdl.iocluster.iocluster:IoCluster",
+    "iocluster": "blindvisor.hdl.iocluster.monitor:Monitor",
+    "iocluster/guard.py": "blindvisor.hdl.iocluster.guard:ChannelGuard",
+    "iocluster/port.py": "blindvisor.hdl.iocluster.port:HypervisorPort",
+    "iocluster/staging.py": "blindvisor.hdl.iocluster.staging:Staging",
     "loader": "blindvisor.hdl.loader.loader:Loader",
+    "smmu": "blindvisor.hdl.smmu.smmu:Smmu",
 }
+"""The smallest block around a file, or around the files of a folder."""
 
 
 def generate_with(fault: Fault, config: MachineConfig) -> str:
@@ -163,7 +167,9 @@ def elaborate_with(fault: Fault, config: MachineConfig) -> None:
     :exc:`PlantError`
         If it is not.
     """
-    blocks = sorted({_BLOCKS[edit.file.partition("/")[0]] for edit in fault.edits})
+    blocks = sorted(
+        {_BLOCKS.get(edit.file, _BLOCKS[edit.file.partition("/")[0]]) for edit in fault.edits}
+    )
     with planted(fault) as root:
         _run(fault, root, config, _ELABORATE, json.dumps(blocks))
 
