@@ -122,7 +122,7 @@ class HypervisorRegister(enum.Enum, shape=12):
     STATUS = 0x014  # r: bit 0 busy, bit 1 done (a call ended since the last write here), bit 2
     #                  loading (STAGING takes words). w: any value clears done and the interrupt
     RESULT = 0x018  # r: a Result
-    ABORT = 0x01C  # w: any value ends a running VM_LOAD with ABORTED
+    ABORT = 0x01C  # w: any value ends a running VM_LOAD with ABORTED, from its COMMAND on
     ARG0 = 0x020  # rw
     ARG1 = 0x024
     ARG2 = 0x028

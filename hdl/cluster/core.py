@@ -75,7 +75,7 @@ class MinervaCore(wiring.Component):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             core = Minerva(reset_address=RESET_ADDRESS, with_muldiv=self._multiply)
-            core._gprf = registers = ClearableRegisterFile()
+            core._gprf = registers = ClearableRegisterFile(core._gprf)
             core._loadstore = loadstore = GatedLoadStore(core._loadstore)
             m.submodules.minerva = ResetInserter(self.reset)(Fragment.get(core, platform))
 

@@ -17,7 +17,7 @@ import pythondata_cpu_minerva
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Minerva", "RegisterFile"]
+__all__ = ["Minerva"]
 
 
 class _CycleType(enum.Enum, shape=3):
@@ -81,7 +81,7 @@ def _module(name: str, **members: Any) -> ModuleType:
     return module
 
 
-def _import() -> tuple[Any, Any]:
+def _import() -> Any:
     bus = _module("amaranth_soc.wishbone.bus", CycleType=_CycleType)
     wishbone = _module(
         "amaranth_soc.wishbone", Signature=_WishboneSignature, CycleType=_CycleType, bus=bus
@@ -100,7 +100,6 @@ def _import() -> tuple[Any, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Minerva's, not ours
             core = importlib.import_module("minerva.core")
-            gpr = importlib.import_module("minerva.gpr")
     finally:
         sys.path.remove(pythondata_cpu_minerva.data_location)
         for name, module in found.items():
@@ -108,7 +107,7 @@ def _import() -> tuple[Any, Any]:
                 del sys.modules[name]
             else:
                 sys.modules[name] = module
-    return core.Minerva, gpr.RegisterFile
+    return core.Minerva
 
 
-Minerva, RegisterFile = _import()
+Minerva = _import()

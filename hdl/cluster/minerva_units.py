@@ -10,8 +10,6 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from blindvisor.hdl.cluster.minerva import RegisterFile
-
 __all__ = ["ClearableRegisterFile", "GatedLoadStore"]
 
 
@@ -19,6 +17,11 @@ class ClearableRegisterFile(wiring.Component):
     """The register file, which a reset leaves as it was, with a way to zero it.
 
     While ``clear`` is set, register ``clear_index`` is written with zero (P5).
+
+    Parameters
+    ----------
+    inner
+        Minerva's unit.
     """
 
     clear: Signal
@@ -35,7 +38,8 @@ class ClearableRegisterFile(wiring.Component):
     _WRITE = (("w_wp_addr", 5), ("w_wp_en", 1), ("w_wp_data", 32))
     _OUTPUTS = (("d_rp1_rdy", 1), ("d_rp2_rdy", 1), ("x_rp1_data", 32), ("x_rp2_data", 32))
 
-    def __init__(self) -> None:
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
         members = {name: In(width) for name, width in (*self._INPUTS, *self._WRITE)}
         members |= {name: Out(width) for name, width in self._OUTPUTS}
         super().__init__({**members, "clear": In(1), "clear_index": In(5)})
@@ -43,7 +47,7 @@ class ClearableRegisterFile(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Take over the write port while clearing."""
         m = Module()
-        m.submodules.inner = inner = RegisterFile()
+        m.submodules.inner = inner = self._inner
         for name, _ in self._INPUTS:
             m.d.comb += getattr(inner, name).eq(getattr(self, name))
         for name, _ in self._OUTPUTS:

@@ -19,7 +19,7 @@ class CallPort(wiring.Signature):
     command, arguments : :py:`Out(32)`, :py:`Out(data.ArrayLayout(32, 5))`
         The words written; valid with ``start``.
     abort : :py:`Out(1)`
-        Ends a load; ignored unless ``loading``.
+        Ends a VM_LOAD; ignored while none runs.
     busy, loading : :py:`In(1)`
         A call runs (also after power-on); the call takes words of an image.
     ended : :py:`In(1)`

@@ -95,6 +95,7 @@ class Sequences:
         self.update = Signal(UPDATE)
         self.last_load = Signal(Result)
         self.values = [calls.values[n] for n in range(4)]
+        self._abortable = Signal()
         self._aborted = Signal()
         self._outcome = Signal(Result, init=Result.CLUSTER_FAULT)
         self._order = {
@@ -118,7 +119,8 @@ class Sequences:
             load.length.eq(self.arguments[1]),
             load.abort.eq(calls.loading & self._aborted),
         ]
-        with m.If(calls.loading & calls.abort):
+        # From the call on, not only while words are taken: an early ABORT must not be lost.
+        with m.If(self._abortable & calls.abort):
             m.d.sync += self._aborted.eq(1)
 
     # Building blocks
@@ -208,6 +210,7 @@ class Sequences:
             m.d.comb += calls.busy.eq(0)
             with m.If(calls.start):
                 m.d.sync += [self.command.eq(calls.command), self.vm.eq(calls.arguments[0])]
+                m.d.sync += self._abortable.eq(calls.command == Call.VM_LOAD)
                 m.d.sync += [word.eq(calls.arguments[n]) for n, word in enumerate(self.arguments)]
                 with m.If((calls.command == Call.CHANNEL_GRANT) | (calls.command == Call.STATUS)):
                     m.d.sync += self.vm.eq(calls.arguments[1])
@@ -217,6 +220,7 @@ class Sequences:
         with m.State("END"):
             m.d.comb += calls.ended.eq(1)
             m.d.sync += calls.result.eq(self._outcome)
+            m.d.sync += [self._abortable.eq(0), self._aborted.eq(0)]
             m.next = "IDLE"
 
     def create(self) -> None:
@@ -288,7 +292,7 @@ class Sequences:
         with m.State("LOADING"):
             m.d.comb += [self.lent.eq(1), self.calls.loading.eq(1)]
             with m.If(load.done):
-                m.d.sync += loaded.eq(Result.CLUSTER_FAULT)
+                m.d.sync += [loaded.eq(Result.CLUSTER_FAULT), self._abortable.eq(0)]
                 with m.Switch(load.result):
                     with m.Case(*_LOADER_RESULTS):
                         m.d.sync += loaded.eq(load.result)

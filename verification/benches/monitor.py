@@ -128,12 +128,13 @@ class Machine:
         # The hypervisor may write its registers while the call runs.
         dut.calls__command.value = self.rng.getrandbits(32)
         dut.calls__arguments.value = self.rng.getrandbits(160)
-        reached, when = False, self.rng.randint(5, 40)
+        reached, opened, when = False, False, self.rng.randint(0, 40)
         for cycle in range(LONGEST_CALL):
             dut.calls__abort.value = abort and cycle == when
             await self.edge
             if abort and cycle == when:
-                reached = bool(dut.calls__loading.value)
+                reached = bool(dut.calls__loading.value) or not opened
+            opened = opened or bool(dut.calls__loading.value)
             if dut.calls__ended.value:
                 break
         else:

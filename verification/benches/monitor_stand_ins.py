@@ -126,9 +126,10 @@ class Bench:
         ctx.set(dut.calls.command, self.rng.getrandbits(32))
         ctx.set(dut.calls.arguments, [self.rng.getrandbits(32) for _ in range(5)])
         if abort_after is not None:
-            while not ctx.get(dut.calls.loading) and ctx.get(dut.calls.busy):
-                await ctx.tick()
-            await ctx.tick().repeat(abort_after)
+            if abort_after:  # cycles after the load has begun; 0: right behind the call
+                while not ctx.get(dut.calls.loading) and ctx.get(dut.calls.busy):
+                    await ctx.tick()
+                await ctx.tick().repeat(abort_after)
             ctx.set(dut.calls.abort, 1)
             await ctx.tick()
             ctx.set(dut.calls.abort, 0)

@@ -204,7 +204,7 @@ def test_what_the_loader_must_not_say_counts_as_a_fault(result):
     bench.run(script)
 
 
-@pytest.mark.parametrize("after", [1, 2, 4, 9, 30])
+@pytest.mark.parametrize("after", [0, 1, 2, 4, 9, 30])
 @pytest.mark.parametrize("obeys", [True, False], ids=["abort", "abort-unheard"])
 def test_aborted_load_is_aborted_even_if_the_loader_says_ok(after, obeys):
     bench = Bench()
