@@ -36,7 +36,7 @@ def cipher_lanes(sboxes: int) -> int:
 
 def cipher_cycles(sboxes: int, *, short: bool = False) -> int:
     """Return the cycles from ``start`` to ``ready`` of AES-256, or of AES-128 if ``short``."""
-    return 1 + (ROUNDS_128 if short else ROUNDS_256) * (16 // min(sboxes, 16))
+    return 1 + (ROUNDS_128 + 1 if short else ROUNDS_256) * (16 // min(sboxes, 16))
 
 
 class CipherUser(wiring.Signature):
@@ -130,28 +130,41 @@ class Aes(wiring.Component):
         part = Signal(range(max(2, 4 // self.columns)))  # of the round: which columns
         round_key = Signal(32 * self.columns)
         last_part = part == 4 // self.columns - 1
+        # An AES-256 key holds the key of round 1; that of AES-128 is made first, in a round's time.
+        early = Signal()
 
         m.d.comb += [step.eq(left != 0), self.user.ready.eq(~step)]
         with m.If(self.user.start):
-            m.d.sync += [left.eq(Mux(self.short, ROUNDS_128, ROUNDS_256)), part.eq(0)]
+            m.d.sync += [
+                left.eq(Mux(self.short, ROUNDS_128 + 1, ROUNDS_256)),
+                part.eq(0),
+                early.eq(self.short),
+            ]
         with m.Elif(step):
             m.d.sync += [part.eq(Mux(last_part, 0, part + 1)), left.eq(left - last_part)]
+            with m.If(last_part):
+                m.d.sync += early.eq(0)
 
         self._key_schedule(m, step=step, first_part=part == 0, round_key=round_key)
         for lane in range(self.lanes):
             self._datapath(
-                m, lane, step=step, last_part=last_part, final=left == 1, round_key=round_key
+                m,
+                lane,
+                step=step & ~early,
+                last_part=last_part,
+                final=left == 1,
+                round_key=round_key,
             )
         return m
 
     def _key_schedule(
         self, m: Module, *, step: Value, first_part: Value, round_key: Signal
     ) -> None:
-        """Move the window of eight words (of four for AES-128) on with the columns."""
+        """Move the window of eight words on with the columns; its later half is the round key."""
         words = Signal(data.ArrayLayout(32, 8))  # the oldest first
         rotate = Signal()  # this round's first word takes RotWord and Rcon
         rcon = Signal(8)
-        newest = Mux(self.short, words[3], words[7])
+        newest = words[7]
         substituted = Signal(32)
         for n in range(4):
             m.submodules[f"key_sbox{n}"] = box = SBox()
@@ -165,19 +178,16 @@ class Aes(wiring.Component):
         last = Mux(first_part, Mux(rotate, rotated, substituted), newest)
         for n in range(self.columns):
             word = Signal(32, name=f"fresh{n}")
-            m.d.comb += word.eq(words[n] ^ last)
+            m.d.comb += word.eq(Mux(self.short, words[4 + n], words[n]) ^ last)
             fresh.append(word)
             last = word
-        # An AES-256 key holds the first two round keys, so its window is four words ahead.
-        ahead = Cat(words[4 + n] for n in range(self.columns))
-        m.d.comb += round_key.eq(Mux(self.short, Cat(fresh), ahead))
+        m.d.comb += round_key.eq(Cat(words[4 + n] for n in range(self.columns)))
 
         with m.If(self.user.start):
-            m.d.sync += [words.eq(self.key), rotate.eq(1), rcon.eq(1)]
+            later = Mux(self.short, self.key[:128], self.key[128:])
+            m.d.sync += [words.eq(Cat(self.key[:128], later)), rotate.eq(1), rcon.eq(1)]
         with m.Elif(step):
-            long = [*(words[n] for n in range(8)), *fresh][self.columns :]
-            short = [*(words[n] for n in range(4)), *fresh][self.columns :]
-            m.d.sync += words.eq(Cat(Mux(self.short, Cat(short), Cat(long[:4])), *long[4:]))
+            m.d.sync += words.eq(Cat(*(words[n] for n in range(self.columns, 8)), *fresh))
             with m.If(first_part):
                 m.d.sync += rotate.eq(self.short | ~rotate)
                 with m.If(rotate):
