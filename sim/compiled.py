@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -44,6 +45,9 @@ VERILATOR_FLAGS = (
     "-o",
     "model",
 )
+ONE_FOR_ALL = ("-fno-dfg", "-fno-table")
+"""Optimizations that number what they add, so that equal code would not be equal any more."""
+
 QUICK = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")  # benches: the compiler is the cost
 FAST = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")  # machines: the run is the cost
 
@@ -55,6 +59,7 @@ class _Options:
     fast: bool
     trace: bool
     clock: str | None
+    repeated: str | None
 
     def make(self) -> tuple[str, ...]:
         return (f"VM_TRACE={int(self.trace)}", *(FAST if self.fast else QUICK))
@@ -62,7 +67,7 @@ class _Options:
     def text(self) -> str:
         """All that the result depends on."""
         main = MAIN.read_text() if self.clock else ""
-        return " ".join([repr(self), *VERILATOR_FLAGS, *self.make(), main])
+        return " ".join([repr(self), *VERILATOR_FLAGS, *ONE_FOR_ALL, *self.make(), main])
 
 
 class SimulatorError(RuntimeError):
@@ -136,6 +141,7 @@ def compile_model(
     fast: bool = False,
     trace: bool = False,
     clock: str | None = None,
+    repeated: str | None = None,
     cache: Path | None = None,
     timeout: float = 3600.0,
 ) -> CompiledModel:
@@ -152,6 +158,8 @@ def compile_model(
     clock : :class:`str`
         Port of the top that the simulator itself drives, with a period of 10 ns (Verilator only:
         see ``main.cpp`` and the model's ``own_clock``).
+    repeated : :class:`str`
+        Module with many instances: C++ for it is made about once, not once for each of them.
     cache : :class:`~pathlib.Path`
         Another cache than :data:`CACHE`.
     timeout : :class:`float`
@@ -170,7 +178,9 @@ def compile_model(
     name = simulator_name(sim)
     if name == "icarus":
         clock = None
-    options = _Options(top=top, internals=internals, fast=fast, trace=trace, clock=clock)
+    options = _Options(
+        top=top, internals=internals, fast=fast, trace=trace, clock=clock, repeated=repeated
+    )
     parts = (name, _version(name), str(cocotb_config.libs_dir), options.text(), verilog)
     folder = (cache or CACHE) / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
     cached = folder.is_dir()
@@ -247,21 +257,21 @@ def _build_verilator(folder: Path, log: Path, options: _Options, timeout: float)
         env["PATH"] = f"{root / 'bin'}{os.pathsep}{env['PATH']}"
         # Empty in the wheel's verilated.mk, without which big designs do not link.
         env["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
-    visible = "*" if options.internals else options.top
-    (folder / "visible.vlt").write_text(
-        f'`verilator_config\npublic_flat_rw -module "{visible}" -var "*"\n'
-    )
+    verilog = (folder / "top.v").read_text()
+    (folder / "control.vlt").write_text("\n".join(_control(verilog, options)) + "\n")
     libraries = cocotb_config.libs_dir
     command = ["verilator", *VERILATOR_FLAGS, "-Mdir", ".", "--top-module", options.top]
     command += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
     if options.trace:
         command.append("--trace")
+    if options.repeated:
+        command += ONE_FOR_ALL
     if options.clock:
         main = MAIN
         command += ["-CFLAGS", f"-DCLOCK={options.clock}", "-LDFLAGS", "-rdynamic"]
     else:
         main = cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp"
-    _run([*command, str(main), "visible.vlt", "top.v"], log, env=env, timeout=timeout)
+    _run([*command, str(main), "control.vlt", "top.v"], log, env=env, timeout=timeout)
 
     made_with = " ".join([_version("verilator"), env.get("CXX", ""), *options.make()])
     runtime = folder.parent / f"runtime-{hashlib.sha256(made_with.encode()).hexdigest()[:12]}"
@@ -274,6 +284,32 @@ def _build_verilator(folder: Path, log: Path, options: _Options, timeout: float)
     for file in folder.iterdir():  # objects and C++ are many times larger than the model
         if file.name not in ("model", "top.v", "build.log"):
             file.unlink()
+
+
+def _control(verilog: str, options: _Options) -> Iterator[str]:
+    """Lines of Verilator's control file: which signals it may not optimize away."""
+    yield "`verilator_config"
+    if options.internals:
+        yield 'public_flat_rw -module "*" -var "*"'
+    else:
+        # A signal that cocotb could write makes Verilator evaluate all that depends on it twice
+        # more per cycle: so the inputs alone, and not the wires between modules.
+        for port, is_input in _ports(verilog, options.top):
+            yield f'public_flat_{"rw" if is_input else "rd"} -module "{options.top}" -var "{port}"'
+    if options.repeated:
+        # Otherwise each instance gets code of its own, with its constants and its neighbours in it.
+        for port, is_input in _ports(verilog, options.repeated):
+            if is_input and port != options.clock:
+                yield f'public_flat_rd -module "{options.repeated}" -var "{port}"'
+
+
+def _ports(verilog: str, module: str) -> Iterator[tuple[str, bool]]:
+    """Names of a module's ports as Yosys writes them, and whether they are inputs."""
+    text = re.search(rf"^module {module}\b.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
+    if text is None:
+        raise SimulatorError(f"the Verilog must have a module {module}, and has none")
+    for match in re.finditer(r"^  (input|output) (?:\[\d+:0\] )?(\w+) ?;", text[0], re.MULTILINE):
+        yield match[2], match[1] == "input"
 
 
 def _keep(files: Iterable[Path], folder: Path) -> None:

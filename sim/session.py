@@ -34,6 +34,9 @@ __all__ = [
 MACHINE_TOP = "blindvisor"
 """Top module of every machine."""
 
+TILE = "blindvisor_tile"
+"""Module that every machine has once per cluster."""
+
 JOB_VARIABLE = "BLINDVISOR_JOB"
 """Holds, for the simulator's process, what to do, as JSON."""
 
@@ -77,6 +80,7 @@ def compile_machine(
         fast=fast,
         trace=trace,
         clock="clk",
+        repeated=TILE if f"module {TILE}(" in verilog else None,
         cache=cache,
     )
 
