@@ -69,7 +69,9 @@ def victim(secret: bytes) -> bytes:
     a = Assembler()
     a.emit(li(1, channel_address(0)), li(2, _REGISTERS))
     a.la(3, "go")
-    a.emit(csrw(_MTVEC, 3), li(3, 0xEE00_0000), lw(4, 3))  # a denied access, for its address
+    # A denied access, for the trace that its address leaves. To the I/O window, because without
+    # the checks of the mesh an access to other clusters would never be answered.
+    a.emit(csrw(_MTVEC, 3), li(3, channel_address(1)), lw(4, 3))
     a.label("go")
     a.la(3, "pass")
     a.emit(csrw(_MTVEC, 3), li(5, _OWN + SECRET_OFFSET))

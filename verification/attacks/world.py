@@ -117,8 +117,8 @@ class World:
         vm.grant(VICTIM_TTY, 0)
         vm.start()
         said = self.hear(VICTIM_TTY, lambda text: {INTACT, INTACT + 1} <= set(text))
-        if set(said) - {INTACT, INTACT + 1}:
-            raise RuntimeError(f"the victim must start intact, not say {said!r}")
+        if set(said) != {INTACT, INTACT + 1}:
+            raise RuntimeError(f"the victim must run, and find itself intact, not say {said!r}")
         for cluster in home.clusters(self.config):
             self.hypervisor.fault_clear(cluster)
 
