@@ -19,7 +19,12 @@ COMMANDS = {
     "demo": ("blindvisor.sw.cli.demo", "demo", "Two encrypted guests, all attacks, one report."),
     "doctor": ("blindvisor.sw.cli.doctor", "doctor", "Show which tools are there and what to do."),
     "generate": ("blindvisor.sw.cli.generate", "generate", "Write the Verilog of a machine."),
-    "image": ("blindvisor.sw.cli.image", "image", "Pack, inspect and verify encrypted VM images."),
+    "image": ("blindvisor.sw.cli.image", "image", "Pack, inspect, verify, rewrap VM images."),
+    "promises": (
+        "blindvisor.sw.cli.promises",
+        "promises_command",
+        "Show what is promised, the evidence, and the holes.",
+    ),
     "prove": (
         "blindvisor.sw.cli.prove",
         "prove_command",

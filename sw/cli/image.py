@@ -19,7 +19,7 @@ from blindvisor.sw.image.format import (
     check_total,
 )
 from blindvisor.sw.image.keys import generate_key_file, read_key_file
-from blindvisor.sw.image.pack import pack, unpack
+from blindvisor.sw.image.pack import pack, rewrap, unpack
 
 __all__ = ["image"]
 
@@ -35,7 +35,7 @@ _DEVICE_KEY = click.option(
 
 @click.group()
 def image() -> None:
-    """Pack, inspect and verify encrypted VM images."""
+    """Pack, inspect, verify and rewrap encrypted VM images."""
 
 
 @image.command()
@@ -135,6 +135,31 @@ def verify(source: Path, device_key: Path, as_json: bool) -> None:
         click.echo(json.dumps({"ok": True, "result": "OK", "header": _shown(header)}))
     else:
         click.echo(f"{source}: good, {header.width} x {header.height} clusters")
+
+
+@image.command("rewrap")
+@click.argument("source", type=_FILE, metavar="IMAGE")
+@_DEVICE_KEY
+@click.option(
+    "--new-device-key",
+    type=_FILE,
+    required=True,
+    metavar="KEYFILE",
+    help="Root key of the device that the image shall be for.",
+)
+@click.option("-o", "--output", type=_FILE, required=True, metavar="IMAGE")
+def rewrap_command(source: Path, device_key: Path, new_device_key: Path, output: Path) -> None:
+    """Make an image for another device of one for this device.
+
+    Identity, security version and contents stay; key and nonces are fresh. Ends with 1, and writes
+    nothing, if this device would not accept the image.
+    """
+    keys = {"root_key": read_key_file(device_key), "new_root_key": read_key_file(new_device_key)}
+    try:
+        wrapped = rewrap(source.read_bytes(), **keys)
+    except ImageError as error:
+        raise CommandError(f"{source}: {error}", ExitCode.CHECK_FAILED) from error
+    write_whole(output, wrapped)
 
 
 def _identity(text: str | None) -> bytes | None:

@@ -22,7 +22,7 @@ from blindvisor.sw.image.format import (
 )
 from blindvisor.sw.image.keys import unwrap_key, wrap_key
 
-__all__ = ["Secrets", "Unpacked", "pack", "unpack"]
+__all__ = ["Secrets", "Unpacked", "pack", "rewrap", "unpack"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,4 +150,35 @@ def unpack(image: bytes, *, root_key: bytes) -> Unpacked:
     return Unpacked(
         header=header,
         memories=tuple(body[n : n + size] for n in range(0, len(body), size)),
+    )
+
+
+def rewrap(image: bytes, *, root_key: bytes, new_root_key: bytes) -> bytes:
+    """Return the image for another device: same VM, same contents, same security version.
+
+    The VM key is fresh too. With the old one, two devices' owners would hold images under one key,
+    and since the wrapped key is authenticated with the contents, these would need a new tag: under
+    the old nonce that would give the authentication key away.
+
+    Parameters
+    ----------
+    image : :class:`bytes`
+        Image for the device with ``root_key``.
+    root_key, new_root_key : :class:`bytes`
+        Root keys of the device that it is for and of the one that it shall be for.
+
+    Raises
+    ------
+    :exc:`~blindvisor.sw.image.format.ImageError`
+        If the first device would not accept the image.
+    """
+    unpacked = unpack(image, root_key=root_key)
+    header = unpacked.header
+    return pack(
+        unpacked.memories,
+        width=header.width,
+        height=header.height,
+        root_key=new_root_key,
+        identity=header.identity,
+        security_version=header.security_version,
     )

@@ -125,3 +125,47 @@ def test_size_must_be_from_1_to_16(files, size):
 def test_unknown_configuration_is_named(files, capsys):
     assert pack(files, "--config", "huge") == ExitCode.BAD_INPUT
     assert "or a TOML file, not huge" in capsys.readouterr().err
+
+
+@pytest.fixture
+def rewrapped(files):
+    """Paths of another device's key and of an image for it, made of the files' image."""
+    other, moved = files[0].parent / "other", files[0].parent / "moved.bvi"
+    assert main(["image", "keygen", "-o", str(other)]) == ExitCode.OK
+    assert pack(files, "--identity", "cd" * 16, "--security-version", "9") == ExitCode.OK
+    keys = ["--device-key", str(files[0]), "--new-device-key", str(other)]
+    assert main(["image", "rewrap", str(files[2]), *keys, "-o", str(moved)]) == ExitCode.OK
+    return other, moved
+
+
+def test_rewrapped_image_is_the_same_vm_for_another_device(files, rewrapped, capsys):
+    other, moved = rewrapped
+    old = unpack(files[2].read_bytes(), root_key=read_key_file(files[0]))
+    new = unpack(moved.read_bytes(), root_key=read_key_file(other))
+    assert new.memories == old.memories
+    for name in ("width", "height", "bytes_per_cluster", "security_version", "identity"):
+        assert getattr(new.header, name) == getattr(old.header, name)
+    arguments = ["image", "verify", str(moved), "--device-key", str(files[0])]
+    assert main(arguments) == ExitCode.CHECK_FAILED
+    assert "was not wrapped for this device" in capsys.readouterr().err
+
+
+def test_rewrapping_repeats_no_key_and_no_nonce(files, rewrapped):
+    # one key stream over the same contents, or one nonce for two tags, would show in the bytes
+    old, new = files[2].read_bytes(), rewrapped[1].read_bytes()
+    header = unpack(new, root_key=read_key_file(rewrapped[0])).header
+    for name in ("wrap_nonce", "wrapped_key", "wrap_tag", "nonce"):
+        assert getattr(header, name) not in old
+    assert new[128:144] != old[128:144]
+
+
+def test_an_image_of_another_device_or_a_changed_one_is_not_rewrapped(files, rewrapped, capsys):
+    other, moved = rewrapped
+    before = files[2].read_bytes()
+    keys = ["--device-key", str(files[0]), "--new-device-key", str(other)]
+    assert main(["image", "rewrap", str(moved), *keys, "-o", str(files[2])]) == 1
+    assert "was not wrapped for this device" in capsys.readouterr().err
+    assert files[2].read_bytes() == before
+    files[2].write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    assert main(["image", "rewrap", str(files[2]), *keys, "-o", str(moved)]) == 1
+    assert "are not what was packed" in capsys.readouterr().err
