@@ -5,10 +5,12 @@ from blindvisor.verification.controls.clusters import CLUSTER_FAULTS
 from blindvisor.verification.controls.iocluster import IOCLUSTER_FAULTS
 from blindvisor.verification.controls.plant import Fault
 from blindvisor.verification.controls.proofs import PROOF_FAULTS
+from blindvisor.verification.controls.proofs_io import IO_PROOF_FAULTS
 
 __all__ = ["FAULTS"]
 
 FAULTS: dict[str, Fault] = {
-    fault.name: fault for fault in (*CLUSTER_FAULTS, *IOCLUSTER_FAULTS, *PROOF_FAULTS)
+    fault.name: fault
+    for fault in (*CLUSTER_FAULTS, *IOCLUSTER_FAULTS, *PROOF_FAULTS, *IO_PROOF_FAULTS)
 }
 """By name."""

@@ -9,6 +9,7 @@ from blindvisor.verification.formal.egress_spec import EgressSpec
 from blindvisor.verification.formal.ingress_spec import IngressSpec
 from blindvisor.verification.formal.lifecycle_spec import LifecycleSpec
 from blindvisor.verification.formal.proof import Proof
+from blindvisor.verification.formal.proofs_io import IO_PROOFS
 from blindvisor.verification.formal.router_spec import RouterSpec
 
 __all__ = ["PROOFS"]
@@ -57,6 +58,7 @@ PROOFS = {
             seconds=600,
             large=True,
         ),
+        *IO_PROOFS,
     )
 }
 """By name, in the order of the design's parts."""

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Planted faults of the I/O network, channel guard and monitor that proofs alone can see."""
+
+from blindvisor.verification.controls.plant import Edit, Fault
+
+__all__ = ["IO_PROOF_FAULTS"]
+
+
+def _one(name: str, promises: tuple[str, ...], breaks: str, file: str, old: str, new: str) -> Fault:
+    return Fault(name=name, promises=promises, breaks=breaks, edits=(Edit(file, old, new),))
+
+
+IO_PROOF_FAULTS = (
+    _one(
+        "leaf-any-slot",
+        ("P12",),
+        "a leaf speaks in every I/O slot",
+        "ionet/node.py",
+        "                with m.If(own_slot):\n                    m.d.comb += self.up.eq(Cat(1, kept))",
+        "                with m.If(~self.down.lane):\n"
+        "                    m.d.comb += self.up.eq(Cat(1, kept))",
+    ),
+    _one(
+        "leaf-forgets-slot",
+        ("P10", "P12"),
+        "a leaf takes an answer in whosever slot it comes",
+        "ionet/node.py",
+        "with m.If(own_slot & self.down.valid):",
+        "with m.If(~self.down.lane & self.down.valid):",
+    ),
+    _one(
+        "root-early",
+        ("P10",),
+        "the root takes a request for one of the slot after",
+        "ionet/root.py",
+        "init=-depth % clusters)",
+        "init=(1 - depth) % clusters)",
+    ),
+    _one(
+        "root-other-slot",
+        ("P10", "P12"),
+        "the root sends the answer that it sent before to the next cluster",
+        "ionet/root.py",
+        "read.addr.eq(next_slot),",
+        "read.addr.eq(slot),",
+    ),
+    _one(
+        "lane-everybody",
+        ("P3", "P12"),
+        "every leaf takes a lane command that names one",
+        "ionet/node.py",
+        "for_us = ~command.named | (command.cluster == self.index)",
+        "for_us = ~command.named | (command.cluster >= 0)",
+    ),
+    _one(
+        "answer-everybody",
+        ("P12",),
+        "a leaf shows its cluster all answers",
+        "ionet/node.py",
+        "with m.If(own_slot & self.down.valid):",
+        "with m.If(~self.down.lane & self.down.valid):",
+    ),
+    _one(
+        "interrupts-everybody",
+        ("P11", "P12"),
+        "a leaf shows its cluster the interrupt levels of all",
+        "ionet/node.py",
+        "        with m.If(own_slot):\n            m.d.sync += self.interrupts",
+        "        with m.If(~self.down.lane):\n            m.d.sync += self.interrupts",
+    ),
+    _one(
+        "slot-taken-twice",
+        ("P12",),
+        "a leaf speaks in the slot of its neighbour",
+        "ionet/node.py",
+        "own_slot.eq(~self.down.lane & (self.down.slot == self.index))",
+        "own_slot.eq(~self.down.lane & ((self.down.slot | 1) == (self.index | 1)))",
+    ),
+    _one(
+        "frame-stretched",
+        ("P12",),
+        "the root stays in a slot for as long as somebody asks",
+        "ionet/root.py",
+        "        with m.If(lane):\n            m.d.sync += [slot.eq(next_slot), heard",
+        "        with m.If(lane & ~self.up.valid):\n            m.d.sync += [slot.eq(next_slot), heard",
+    ),
+    _one(
+        "guard-serves-all",
+        ("P10", "P11"),
+        "the guard serves every cluster on every channel",
+        "iocluster/guard.py",
+        "owned.eq(Cat((row.owner == owner) & (owner != 0) for row in rows)),",
+        "owned.eq((1 << self.config.channels) - 1),",
+    ),
+    _one(
+        "guard-nobody",
+        ("P8", "P10"),
+        "a cluster without an owner is served on channels without an owner",
+        "iocluster/guard.py",
+        "owned.eq(Cat((row.owner == owner) & (owner != 0) for row in rows)),",
+        "owned.eq(Cat(row.owner == owner for row in rows)),",
+    ),
+    _one(
+        "guard-interrupts",
+        ("P11",),
+        "interrupts of all channels reach every cluster",
+        "iocluster/guard.py",
+        "self.root.interrupts.eq(owned & Cat(",
+        "self.root.interrupts.eq(Cat(",
+    ),
+    _one(
+        "guard-silent",
+        ("P8",),
+        "a refused request looks like a good one",
+        "iocluster/guard.py",
+        'self.root.answer.eq(ANSWER.const({"error": 1}))',
+        'self.root.answer.eq(ANSWER.const({"error": 0}))',
+    ),
+    _one(
+        "guard-uncounted",
+        ("P9",),
+        "the count of refused requests starts again after its largest value",
+        "iocluster/guard.py",
+        "with m.Elif(denied != 2**DENIED_WIDTH - 1):",
+        "with m.Else():",
+    ),
+)
+"""In the order of the design's parts."""

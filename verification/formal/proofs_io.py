@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proofs of the I/O cluster and its network. Small geometries have every kind of neighbour."""
+
+from blindvisor.hdl.config import MachineConfig
+from blindvisor.verification.benches.ionet import line
+from blindvisor.verification.formal.channel_guard_spec import ChannelGuardSpec
+from blindvisor.verification.formal.ionet_spec import IoNeighboursSpec, IoSlotsSpec
+from blindvisor.verification.formal.proof import Proof
+
+__all__ = ["IO_PROOFS"]
+
+THREE_CHANNELS = MachineConfig(
+    name="channels3", width=2, height=1, tty_channels=1, mailbox_channels=2
+)
+
+_SLOT_FAULTS = ("leaf-any-slot", "leaf-forgets-slot", "root-early", "root-other-slot")
+_NEIGHBOUR_FAULTS = (
+    "lane-everybody",
+    "answer-everybody",
+    "interrupts-everybody",
+    "slot-taken-twice",
+    "frame-stretched",
+)
+
+IO_PROOFS = (
+    *(
+        Proof(
+            name=f"ionet-slots-{clusters}",
+            promises=("P8", "P10", "P12"),
+            spec=lambda clusters=clusters: IoSlotsSpec(line(clusters)),
+            cover_steps=40,
+            seconds=300,
+            controls=_SLOT_FAULTS if clusters == 3 else (),
+            large=clusters > 3,
+        )
+        for clusters in (2, 3, 5)
+    ),
+    *(
+        Proof(
+            name=f"ionet-neighbours-{clusters}",
+            promises=("P12",),
+            spec=lambda clusters=clusters: IoNeighboursSpec(line(clusters)),
+            cover_steps=40,
+            seconds=300,
+            controls=_NEIGHBOUR_FAULTS if clusters == 3 else (),
+            large=clusters > 3,
+        )
+        for clusters in (2, 3, 5)
+    ),
+    Proof(
+        name="guard",
+        promises=("P8", "P9", "P10", "P11"),
+        spec=lambda: ChannelGuardSpec(THREE_CHANNELS),
+        controls=(
+            "guard-serves-all",
+            "guard-nobody",
+            "channel-not-cleared",
+            "guard-interrupts",
+            "guard-silent",
+            "guard-uncounted",
+        ),
+    ),
+)
+"""In the order of the design's parts."""
