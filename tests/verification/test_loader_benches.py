@@ -4,6 +4,10 @@
 All published vectors and 10,000 random messages through the engine::
 
     GCM_VECTORS=1 GCM_MESSAGES=10000 pytest tests/verification/test_loader_benches.py -k 32-16
+
+1,000 flipped bits of contents through the loader::
+
+    LOADER_FLIPS=1000 pytest tests/verification/test_loader_benches.py -k test_loader
 """
 
 import pytest
@@ -36,4 +40,4 @@ def test_gcm_engine(tmp_path, sboxes, digit):
 
 @pytest.mark.cocotb
 def test_loader(tmp_path):
-    assert run_bench(Loader(loader.CONFIG), loader.__name__, tmp_path) == 9
+    assert run_bench(Loader(loader.CONFIG), loader.__name__, tmp_path) == 10

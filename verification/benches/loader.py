@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cocotb bench of the loader: images of the packing tool, and what an attacker makes of them."""
+"""cocotb bench of the loader: images of the packing tool, and what an attacker makes of them.
 
+``LOADER_FLIPS`` in the environment says how many bits of contents are flipped, one at a time.
+"""
+
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 import cocotb
@@ -264,19 +269,15 @@ async def images_reach_their_clusters(dut: Any, staging_pause: float, lane_pause
 
 def damaged(rng: random.Random, image: bytes, vm: Vm) -> Iterator[tuple[str, bytes, int]]:
     """Images that must be refused (name, image, length), and a few that need not be."""
-    for offset in range(HEADER):
-        yield f"header byte {offset}", flip(image, 8 * offset + rng.randrange(8)), len(image)
-    for bit in rng.sample(range(8 * HEADER, 8 * (len(image) - TAG)), 20):
-        yield f"contents bit {bit}", flip(image, bit), len(image)
-    for bit in [*rng.sample(range(128), 20), 0, 127]:
-        yield f"tag bit {bit}", flip(image, 8 * (len(image) - TAG) + bit), len(image)
     for length in (0, 16, HEADER, HEADER + TAG - 16, len(image) - 4, len(image) - 1):
         yield f"length {length}", image, length
     capacity = vm.width * vm.height * CONFIG.memory_bytes
     for length in (capacity + HEADER + TAG + 16, 2**32 - 16, 2**31):
         yield f"length {length}", image, length
-    yield "16 bytes short", image[:-16], len(image) - 16
-    yield "16 bytes long", image + bytes(16), len(image) + 16
+    for length in range(0, len(image), 16):
+        yield f"cut to {length} bytes", image[:length], length
+    for extra in (bytes(16), image[-16:], image[HEADER:]):
+        yield f"{len(extra)} bytes more", image + extra, len(image) + len(extra)
     yield "16 bytes less contents", image[:HEADER] + image[HEADER + 16 :], len(image) - 16
     yield "no contents", image[:HEADER] + image[-TAG:], HEADER + TAG
     for size in (0, 8, 24, CONFIG.memory_bytes + 16, 2**31, 2**32 - 16):
@@ -286,8 +287,14 @@ def damaged(rng: random.Random, image: bytes, vm: Vm) -> Iterator[tuple[str, byt
         changed = image[:12] + bytes((width, height)) + image[14:]
         yield f"{width} x {height}", changed, len(image)
     blocks = [image[n : n + 16] for n in range(HEADER, len(image) - TAG, 16)]
-    blocks[0], blocks[-1] = blocks[-1], blocks[0]
-    yield "swapped blocks", image[:HEADER] + b"".join(blocks) + image[-TAG:], len(image)
+    for a, b in combinations(range(len(blocks)), 2):
+        swapped = list(blocks)
+        swapped[a], swapped[b] = blocks[b], blocks[a]
+        yield (
+            f"blocks {a}, {b} swapped",
+            image[:HEADER] + b"".join(swapped) + image[-TAG:],
+            len(image),
+        )
 
 
 def flip(image: bytes, bit: int) -> bytes:
@@ -314,6 +321,34 @@ async def damaged_images_are_refused(dut: Any) -> None:
             assert not outcome.writes, name
         if length % 16 or not HEADER + TAG <= length < 2**20:
             assert outcome.taken == 0, name
+    check_loaded(await rig.load(image, vm), vm, memories)
+
+
+def flipped(rng: random.Random, image: bytes) -> Iterator[tuple[str, bytes]]:
+    """The image with one bit changed: every bit of header and tag, a sample of the contents."""
+    for bit in range(8 * HEADER):
+        yield f"header bit {bit}", flip(image, bit)
+    for bit in range(8 * (len(image) - TAG), 8 * len(image)):
+        yield f"tag bit {bit}", flip(image, bit)
+    contents = range(8 * HEADER, 8 * (len(image) - TAG))
+    for bit in rng.sample(contents, int(os.environ.get("LOADER_FLIPS") or 40)):
+        yield f"contents bit {bit}", flip(image, bit)
+
+
+@cocotb.test(timeout_time=60, timeout_unit="ms")
+async def every_bit_counts(dut: Any) -> None:
+    """An image with any single bit changed is refused, and the loader is ready for the next."""
+    rig, rng = await start(dut)
+    vm = Vm(x=2, y=1, width=1, height=1)
+    flips = int(os.environ.get("LOADER_FLIPS") or 40)
+    image, memories = make_image(rng, vm, rig.root_key, size=16 * (1 + flips // 128))
+    for name, changed in flipped(rng, image):
+        right = expected(changed, vm, rig.root_key)
+        assert right is not Result.OK, name
+        outcome = await rig.load(changed, vm)
+        assert outcome.result is right, f"{name}: {outcome.result}, not {right}"
+        assert set(outcome.writes) <= set(vm.indices), name
+        assert right is Result.IMAGE_TAG or not outcome.writes, name
     check_loaded(await rig.load(image, vm), vm, memories)
 
 
