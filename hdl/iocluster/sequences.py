@@ -302,7 +302,7 @@ class Sequences:
             # A reply to the loader must not be taken for one to the monitor.
             with m.If(self.settled):
                 m.d.sync += aborted.eq(0)
-                with m.If(aborted):
+                with m.If(aborted & (loaded == Result.OK)):
                     m.d.sync += self.last_load.eq(Result.ABORTED)
                     self.destroy_and_end(Result.ABORTED)
                 with m.Elif(loaded == Result.OK):

@@ -279,7 +279,12 @@ class Loader(wiring.Component):
 
         with m.If(writer.refused & ((phase != _Phase.DRAIN) | (verdict == Result.OK))):
             m.d.sync += [verdict.eq(Result.CLUSTER_FAULT), phase.eq(_Phase.DRAIN)]
-        with m.If(self.abort & self.busy):
+        # The length is judged first, and what has failed by itself stays what it is: the result
+        # of a wrong call does not depend on how soon the hypervisor gives it up.
+        aborted = Signal()
+        m.d.sync += aborted.eq(aborted | (self.abort & self.busy))
+        failed = (phase == _Phase.DRAIN) & (verdict != Result.OK)
+        with m.If((aborted | self.abort) & self.busy & (phase != _Phase.LENGTH) & ~failed):
             m.d.sync += [verdict.eq(Result.ABORTED), phase.eq(_Phase.DRAIN)]
         return ResetInserter(self.done)(m)
 

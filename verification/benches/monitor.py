@@ -34,6 +34,7 @@ class Machine:
         self.rows = [(0, 0)] * CONFIG.channels
         self.denied = [rng.getrandbits(DENIED_WIDTH) for _ in range(CONFIG.channels)]
         self.loader_result = Result.OK
+        self.said = Result.OK
         self.commands = 0
 
     async def start(self) -> None:
@@ -111,7 +112,8 @@ class Machine:
                 aborted = aborted or bool(dut.load__abort.value)
                 await ClockCycles(dut.clk, self.rng.randint(1, 3))
             dut.load__done.value = 1
-            dut.load__result.value = (Result.ABORTED if aborted else self.loader_result).value
+            self.said = Result.ABORTED if aborted else self.loader_result
+            dut.load__result.value = self.said.value
             await self.edge
             dut.load__done.value = 0
             dut.load__busy.value = 0
@@ -178,7 +180,9 @@ async def every_call_follows_the_rules(dut: Any, pause: float, aborts: bool) -> 
             machine.clusters.fault()
         before, commands = machine.values(), machine.commands
         result, aborted = await machine.call(command, words, abort=aborts and rng.random() < 0.5)
-        loader = Result.ABORTED if aborted else machine.loader_result
+        # A load that failed before it heard of the abort keeps its own result.
+        given_up = aborted and machine.said is Result.OK
+        loader = Result.ABORTED if given_up else machine.said
         expected = rules.call(command, words, loader)
         assert result is expected, (command, words, result, expected)
         seen[result] = seen.get(result, 0) + 1
