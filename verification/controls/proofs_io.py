@@ -126,5 +126,64 @@ IO_PROOF_FAULTS = (
         "with m.Elif(denied != 2**DENIED_WIDTH - 1):",
         "with m.Elif(request.write & (denied != 2**DENIED_WIDTH - 1)):",
     ),
+    _one(
+        "stop-all",
+        ("P12",),
+        "a STOP for another VM stops the cluster",
+        "smmu/lifecycle.py",
+        "                with m.Case(LaneOp.STOP):\n                    with m.If(ours & (",
+        "                with m.Case(LaneOp.STOP):\n"
+        "                    with m.If(~self.command.named & (",
+    ),
+    _one(
+        "leaf-freeze-all",
+        ("P3", "P12"),
+        "the cluster that hears a FREEZE freezes, whoever it is for",
+        "smmu/lifecycle.py",
+        "with m.If(ours & self.run):",
+        "with m.If(self.run):",
+    ),
+    _one(
+        "grant-by-broadcast",
+        ("P10", "P12"),
+        "a channel row is written by a broadcast too",
+        "smmu/channels.py",
+        "            self.command.valid\n            & self.command.named\n"
+        "            & (self.command.op == LaneOp.CHANNEL)\n            & self.writable",
+        "            self.command.valid\n            & (self.command.op == LaneOp.CHANNEL)\n"
+        "            & self.writable",
+    ),
+    _one(
+        "monitor-owner-unasked",
+        ("P3",),
+        "every command that a cluster accepts changes the table of owners",
+        "iocluster/passes.py",
+        "                                (order.op == LaneOp.CLAIM) | (order.op == LaneOp.FREE)\n",
+        "                                order.op != LaneOp.NONE\n",
+    ),
+    _one(
+        "monitor-owner-refused",
+        ("P3",),
+        "a cluster that refused CLAIM counts as owned",
+        "iocluster/passes.py",
+        "with m.If(~self.lane.reply.ok):",
+        "with m.If(~self.lane.reply.ok & (order.op != LaneOp.CLAIM)):",
+    ),
+    _one(
+        "monitor-loader-code",
+        ("P8",),
+        "a call ends with whatever code the loader says",
+        "iocluster/sequences.py",
+        "with m.Case(*_LOADER_RESULTS):",
+        "with m.Default():",
+    ),
+    _one(
+        "monitor-unknown-ok",
+        ("P8",),
+        "a call that does not exist ends well",
+        "iocluster/checks.py",
+        "s.end(Result.UNKNOWN_CALL)",
+        "s.end(Result.OK)",
+    ),
 )
 """In the order of the design's parts."""

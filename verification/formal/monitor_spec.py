@@ -41,6 +41,21 @@ ENDS = (
 )
 
 
+CLAIMS = (
+    "P3-EDGE",
+    "P3-LOADER",
+    "P4-CLAIM",
+    "P4-RECTANGLE",
+    "P4-GONE",
+    "P5-FREE",
+    "P6-LAUNCH",
+    "P8-REFUSED",
+    "P8-CODE",
+    "P9-VALUES",
+    "P10-UPDATE",
+)
+
+
 class _Inputs(wiring.Signature):
     """What surrounds the monitor, for the solver to choose."""
 
@@ -98,14 +113,32 @@ class MonitorSpec(wiring.Component):
 
     Assumed: a reply comes only for a named command, and at most 31 are on their way. Not covered:
     other sizes than the given one; that a call ends (bench, with a bound).
+
+    Parameters
+    ----------
+    config : :class:`MachineConfig`
+        The machine.
+    dut : :class:`Monitor` or None
+        The monitor, if not a new one.
+    claims : :class:`tuple` of :class:`str`
+        Claims to assert; a solver that need not hold them all at once has less to learn.
     """
 
     watched: Signal
     vm: Signal
     inputs: Any
 
-    def __init__(self, config: MachineConfig, dut: wiring.Component | None = None) -> None:
+    def __init__(
+        self,
+        config: MachineConfig,
+        dut: wiring.Component | None = None,
+        *,
+        claims: tuple[str, ...] = CLAIMS,
+    ) -> None:
+        if unknown := set(claims) - set(CLAIMS):
+            raise ValueError(f"a claim must be one of {', '.join(CLAIMS)}, not {min(unknown)}")
         self.config = config
+        self.claims = claims
         self.dut: Any = Monitor(config) if dut is None else dut
         super().__init__(
             {
@@ -185,29 +218,33 @@ class MonitorSpec(wiring.Component):
         claimed = was_accepted & (was_op == LaneOp.CLAIM) & (owner == was_claimer)
         freed = was_accepted & (was_op == LaneOp.FREE) & (owner == 0)
         with m.If(started & (owner != was_owner)):
-            m.d.comb += Assert(claimed | freed, "P3-EDGE")
+            m.d.comb += self._claim(claimed | freed, "P3-EDGE")
         placing = (op == LaneOp.WRITE) | (op == LaneOp.ADDRESS)
         with m.If(calls.loading & lane.command.valid):
-            m.d.comb += Assert(placing & named, "P3-LOADER")
+            m.d.comb += self._claim(placing & named, "P3-LOADER")
         loaded_lately = Signal()
         with m.If(calls.loading):
             m.d.sync += loaded_lately.eq(1)
         with m.Elif(owed == 0):
             m.d.sync += loaded_lately.eq(0)
         with m.If(~calls.loading & ~loaded_lately & lane.command.valid):
-            m.d.comb += Assert(~placing, "P3-LOADER")
+            m.d.comb += self._claim(~placing, "P3-LOADER")
 
         # P4
         claim = data.View(CLAIM, lane.command.payload.data)
         y, x = self._coordinates(self.watched)
         with m.If(lane.command.valid & to_watched & (op == LaneOp.CLAIM)):
             m.d.comb += [
-                Assert(owner == 0, "P4-CLAIM"),
-                Assert((claim.owner != 0) & (claim.owner <= config.vms), "P4-CLAIM"),
-                Assert((claim.origin_x <= x) & (x <= claim.origin_x + claim.last_x), "P4-CLAIM"),
-                Assert((claim.origin_y <= y) & (y <= claim.origin_y + claim.last_y), "P4-CLAIM"),
-                Assert(claim.origin_x + claim.last_x < config.width, "P4-CLAIM"),
-                Assert(claim.origin_y + claim.last_y < config.height, "P4-CLAIM"),
+                self._claim(owner == 0, "P4-CLAIM"),
+                self._claim((claim.owner != 0) & (claim.owner <= config.vms), "P4-CLAIM"),
+                self._claim(
+                    (claim.origin_x <= x) & (x <= claim.origin_x + claim.last_x), "P4-CLAIM"
+                ),
+                self._claim(
+                    (claim.origin_y <= y) & (y <= claim.origin_y + claim.last_y), "P4-CLAIM"
+                ),
+                self._claim(claim.origin_x + claim.last_x < config.width, "P4-CLAIM"),
+                self._claim(claim.origin_y + claim.last_y < config.height, "P4-CLAIM"),
             ]
         ended, result = Signal(), calls.result
         m.d.sync += ended.eq(calls.ended)
@@ -215,9 +252,9 @@ class MonitorSpec(wiring.Component):
         inside = (left <= x) & (x < left + width) & (top <= y) & (y < top + height)
         well = ended & (result == Result.OK)
         with m.If(well & (call == Call.VM_CREATE.value)):
-            m.d.comb += Assert((owner == words[0]) == inside, "P4-RECTANGLE")
+            m.d.comb += self._claim((owner == words[0]) == inside, "P4-RECTANGLE")
         with m.If(well & (call == Call.VM_DESTROY.value)):
-            m.d.comb += Assert(owner != words[0], "P4-GONE")
+            m.d.comb += self._claim(owner != words[0], "P4-GONE")
 
         # P5
         clean = Signal()
@@ -227,7 +264,7 @@ class MonitorSpec(wiring.Component):
         with m.Elif(sent & to_watched & (op != LaneOp.STATUS)):
             m.d.sync += clean.eq(0)
         with m.If(lane.command.valid & to_watched & (op == LaneOp.FREE)):
-            m.d.comb += Assert(clean, "P5-FREE")
+            m.d.comb += self._claim(clean, "P5-FREE")
 
         # P6
         authentic, aborted = Signal(), Signal()
@@ -243,7 +280,7 @@ class MonitorSpec(wiring.Component):
         with m.Elif(sent & (op == LaneOp.CLAIM) & (claim.owner == self.vm)):
             m.d.sync += authentic.eq(0)
         with m.If(launched & (lane.command.payload.data == self.vm)):
-            m.d.comb += Assert(authentic & ~named, "P6-LAUNCH")
+            m.d.comb += self._claim(authentic & ~named, "P6-LAUNCH")
 
         # P8, P9
         changed, values_changed = Signal(), Signal()
@@ -259,17 +296,17 @@ class MonitorSpec(wiring.Component):
             refused = Cat(result == code for code in REFUSALS).any()
             known = (call != 0) & (call <= Call.FAULT_CLEAR.value)
             m.d.comb += [
-                Assert(~(refused & (changed | values_changed)), "P8-REFUSED"),
-                Assert(Cat(result == code for code in ENDS).any(), "P8-CODE"),
-                Assert((result == Result.UNKNOWN_CALL) == ~known, "P8-CODE"),
+                self._claim(~(refused & (changed | values_changed)), "P8-REFUSED"),
+                self._claim(Cat(result == code for code in ENDS).any(), "P8-CODE"),
+                self._claim((result == Result.UNKNOWN_CALL) == ~known, "P8-CODE"),
             ]
         with m.If(values_changed):
-            m.d.comb += Assert(call == Call.STATUS.value, "P9-VALUES")
+            m.d.comb += self._claim(call == Call.STATUS.value, "P9-VALUES")
 
         # P10
         for n in range(config.channels):
             with m.If(dut.update.valid & (dut.update.channel == n) & (rows[n].owner != 0)):
-                m.d.comb += Assert(dut.update.row.owner == 0, "P10-UPDATE")
+                m.d.comb += self._claim(dut.update.row.owner == 0, "P10-UPDATE")
 
         m.d.comb += [
             Cover(well & (call == Call.VM_CREATE.value) & (owner != 0), "a VM owns the cluster"),
@@ -280,6 +317,10 @@ class MonitorSpec(wiring.Component):
             Cover(ended & (result == Result.CLUSTER_FAULT), "a cluster disobeys"),
         ]
         return m
+
+    def _claim(self, condition: Any, name: str) -> Any:
+        """Return the assertion, or nothing if it is not asked for."""
+        return Assert(condition, name) if name in self.claims else ()
 
     def _running_call(self, m: Module, calls: Any) -> tuple[Signal, list[Signal]]:
         """Return the command and the arguments of the last call that began."""

@@ -5,6 +5,7 @@ from blindvisor.hdl.config import MachineConfig
 from blindvisor.verification.benches.ionet import line
 from blindvisor.verification.formal.channel_guard_spec import ChannelGuardSpec
 from blindvisor.verification.formal.ionet_spec import IoNeighboursSpec, IoSlotsSpec
+from blindvisor.verification.formal.leaf_spec import LeafSpec
 from blindvisor.verification.formal.proof import Proof
 
 __all__ = ["IO_PROOFS"]
@@ -59,6 +60,13 @@ IO_PROOFS = (
             "guard-silent",
             "guard-uncounted",
         ),
+    ),
+    Proof(
+        name="leaf",
+        promises=("P12",),
+        spec=lambda: LeafSpec(THREE_CHANNELS),
+        seconds=300,
+        controls=("lane-everybody", "interrupts-everybody", "stop-all", "leaf-freeze-all"),
     ),
 )
 """In the order of the design's parts."""
