@@ -122,6 +122,8 @@ class MonitorSpec(wiring.Component):
         The monitor, if not a new one.
     claims : :class:`tuple` of :class:`str`
         Claims to assert; a solver that need not hold them all at once has less to learn.
+    deep : :class:`bool`
+        Whether to ask for covers that take two calls or a pass over the clusters as well.
     """
 
     watched: Signal
@@ -134,11 +136,13 @@ class MonitorSpec(wiring.Component):
         dut: wiring.Component | None = None,
         *,
         claims: tuple[str, ...] = CLAIMS,
+        deep: bool = True,
     ) -> None:
         if unknown := set(claims) - set(CLAIMS):
             raise ValueError(f"a claim must be one of {', '.join(CLAIMS)}, not {min(unknown)}")
         self.config = config
         self.claims = claims
+        self.deep = deep
         self.dut: Any = Monitor(config) if dut is None else dut
         super().__init__(
             {
@@ -308,14 +312,18 @@ class MonitorSpec(wiring.Component):
             with m.If(dut.update.valid & (dut.update.channel == n) & (rows[n].owner != 0)):
                 m.d.comb += self._claim(dut.update.row.owner == 0, "P10-UPDATE")
 
-        m.d.comb += [
-            Cover(well & (call == Call.VM_CREATE.value) & (owner != 0), "a VM owns the cluster"),
-            Cover(launched & (lane.command.payload.data == self.vm), "a VM is launched"),
-            Cover(well & (call == Call.VM_DESTROY.value), "a VM is destroyed"),
-            Cover(ended & (result == Result.OCCUPIED), "a rectangle is refused"),
-            Cover(ended & (result == Result.GUEST_CHANNEL_TAKEN), "a channel is refused"),
-            Cover(ended & (result == Result.CLUSTER_FAULT), "a cluster disobeys"),
-        ]
+        m.d.comb += Cover(ended & (result == Result.UNKNOWN_CALL), "a call ends")
+        if self.deep:
+            m.d.comb += [
+                Cover(
+                    well & (call == Call.VM_CREATE.value) & (owner != 0), "a VM owns the cluster"
+                ),
+                Cover(launched & (lane.command.payload.data == self.vm), "a VM is launched"),
+                Cover(well & (call == Call.VM_DESTROY.value), "a VM is destroyed"),
+                Cover(ended & (result == Result.OCCUPIED), "a rectangle is refused"),
+                Cover(ended & (result == Result.GUEST_CHANNEL_TAKEN), "a channel is refused"),
+                Cover(ended & (result == Result.CLUSTER_FAULT), "a cluster disobeys"),
+            ]
         return m
 
     def _claim(self, condition: Any, name: str) -> Any:

@@ -6,12 +6,24 @@ from blindvisor.verification.benches.ionet import line
 from blindvisor.verification.formal.channel_guard_spec import ChannelGuardSpec
 from blindvisor.verification.formal.ionet_spec import IoNeighboursSpec, IoSlotsSpec
 from blindvisor.verification.formal.leaf_spec import LeafSpec
+from blindvisor.verification.formal.monitor_spec import MonitorSpec
 from blindvisor.verification.formal.proof import Proof
 
 __all__ = ["IO_PROOFS"]
 
 THREE_CHANNELS = MachineConfig(
     name="channels3", width=2, height=1, tty_channels=1, mailbox_channels=2
+)
+
+TWO_CLUSTERS = MachineConfig(
+    name="two-clusters",
+    width=2,
+    height=1,
+    vms=2,
+    memory_bytes=1024,
+    tty_channels=1,
+    mailbox_channels=1,
+    guest_channels=2,
 )
 
 _SLOT_FAULTS = ("leaf-any-slot", "leaf-forgets-slot", "root-early", "root-other-slot")
@@ -67,6 +79,30 @@ IO_PROOFS = (
         spec=lambda: LeafSpec(THREE_CHANNELS),
         seconds=300,
         controls=("lane-everybody", "interrupts-everybody", "stop-all", "leaf-freeze-all"),
+    ),
+    *(
+        Proof(
+            name=f"monitor-{name}",
+            promises=promises,
+            spec=lambda claims=claims: MonitorSpec(TWO_CLUSTERS, claims=claims, deep=False),
+            cover_steps=45,
+            seconds=300,
+            controls=controls,
+            large=True,
+        )
+        for name, promises, claims, controls in (
+            (
+                "owners",
+                ("P3", "P4"),
+                ("P3-EDGE", "P4-CLAIM"),
+                ("monitor-owner-unasked", "monitor-owner-refused", "rectangle-check"),
+            ),
+            ("lane", ("P3",), ("P3-LOADER",), ()),
+            ("codes", ("P8",), ("P8-CODE",), ("monitor-loader-code", "monitor-unknown-ok")),
+            ("launch", ("P6",), ("P6-LAUNCH",), ("start-any-state", "unknown-call-launches")),
+            ("values", ("P9",), ("P9-VALUES",), ("loader-word-in-value",)),
+            ("channels", ("P10",), ("P10-UPDATE",), ("channel-taken",)),
+        )
     ),
 )
 """In the order of the design's parts."""

