@@ -3,6 +3,7 @@
 
 from blindvisor.verification.controls.clusters import CLUSTER_FAULTS
 from blindvisor.verification.controls.iocluster import IOCLUSTER_FAULTS
+from blindvisor.verification.controls.loader import LOADER_FAULTS
 from blindvisor.verification.controls.plant import Fault
 from blindvisor.verification.controls.proofs import PROOF_FAULTS
 from blindvisor.verification.controls.proofs_io import IO_PROOF_FAULTS
@@ -11,6 +12,12 @@ __all__ = ["FAULTS"]
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
-    for fault in (*CLUSTER_FAULTS, *IOCLUSTER_FAULTS, *PROOF_FAULTS, *IO_PROOF_FAULTS)
+    for fault in (
+        *CLUSTER_FAULTS,
+        *IOCLUSTER_FAULTS,
+        *PROOF_FAULTS,
+        *IO_PROOF_FAULTS,
+        *LOADER_FAULTS,
+    )
 }
 """By name."""
