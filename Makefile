@@ -25,6 +25,10 @@ bench: $(STAMP)
 controls: $(STAMP)
 	$(BIN)/blindvisor attack --control
 
+# All published AES-GCM vectors and 10,000 random messages, through the engine's Verilog.
+vectors: $(STAMP)
+	GCM_VECTORS=1 GCM_MESSAGES=10000 $(BIN)/pytest -k 32-16 tests/verification/test_loader_benches.py
+
 guests: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[guests]'
 	$(BIN)/python -m blindvisor.sw.guests.build
