@@ -13,7 +13,7 @@ LOADER_PROOFS = (
         spec=EngineSpec,
         cover_steps=60,
         seconds=300,
-        controls=("cipher-time-of-key", "wrong-tag-late"),
+        controls=("cipher-time-of-key",),
         large=True,
     ),
 )
