@@ -29,6 +29,7 @@ def machine_verilog(config: MachineConfig) -> str:
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
     path = CACHE / f"machine-{key}.v"
     if path.is_file():
+        os.utime(path)
         return path.read_text()
     # Importing the gateware takes longer than reading the file.
     from blindvisor.hdl.generate import generate

@@ -59,7 +59,7 @@ void evaluate() {
 void step() {
     now += HALF_PERIOD;
     Verilated::time(now);
-    top->CLOCK = !top->CLOCK;
+    top->clk = !top->clk;
     VerilatedVpi::callCbs(cbNextSimTime);
     VerilatedVpi::callTimedCbs();
     settle();
@@ -74,13 +74,13 @@ void step() {
 extern "C" double blindvisor_bare_loop(uint64_t cycles) {
     const auto begin = std::chrono::steady_clock::now();
     for (uint64_t cycle = 0; cycle < cycles; ++cycle) {
-        top->CLOCK = 1;
+        top->clk = 1;
         top->eval();
-        top->CLOCK = 0;
+        top->clk = 0;
         top->eval();
     }
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-    top->CLOCK = 1;
+    top->clk = 1;
     return taken.count();
 }
 

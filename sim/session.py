@@ -79,7 +79,7 @@ def compile_machine(
         internals=False,
         fast=fast,
         trace=trace,
-        clock="clk",
+        own_clock=True,
         repeated=TILE if f"module {TILE}(" in verilog else None,
         cache=cache,
     )

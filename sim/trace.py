@@ -36,7 +36,7 @@ def interesting(vcd: Path) -> dict[str, list[tuple[str, int]]]:
     """Return the signals of each group, without the copies that Verilator makes of ports."""
     found: dict[str, dict[str, tuple[str, int]]] = {group: {} for group in _GROUPS}
     for path, width in signals(vcd):
-        below = re.sub(r"^(TOP\.)?blindvisor\.", "", path)
+        below = re.sub(r"^(TOP\.)?(harness\.)?blindvisor\.", "", path)
         if below == path:
             continue  # a port of Verilator's wrapper: the top has it too
         for group, pattern in _GROUPS.items():

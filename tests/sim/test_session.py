@@ -3,6 +3,7 @@
 """Scenarios on a stand-in for the machine: the link's promises, and every way to end."""
 
 import importlib
+import os
 import shutil
 from pathlib import Path
 
@@ -137,6 +138,22 @@ def test_the_same_verilog_is_compiled_once(tmp_path, monkeypatch):
     other = compiled.compile_model(verilog + "// other\n", sim="icarus")
     assert (first.cached, second.cached, other.cached) == (False, True, False)
     assert first.folder == second.folder != other.folder
+
+
+def test_the_cache_keeps_what_was_used_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled, "CACHE", tmp_path)
+    monkeypatch.setattr(compiled, "KEPT", 3)
+    models = [
+        compiled.compile_model(f"module top(output q); assign q = {n}; endmodule\n", sim="icarus")
+        for n in (0, 1)
+    ]
+    for age, entry in enumerate(sorted(tmp_path.iterdir())):
+        os.utime(entry, (1000 + age, 1000 + age))
+    again = compiled.compile_model("module top(output q); assign q = 0; endmodule\n", sim="icarus")
+    compiled.compile_model("module top(output q); endmodule\n", sim="icarus")
+    assert again.cached
+    assert models[0].folder.is_dir()
+    assert not models[1].folder.is_dir()
 
 
 def test_an_unknown_simulator_is_refused():
