@@ -23,6 +23,8 @@ class RoundRobin(wiring.Component):
         At most one bit, of a request; combinational. Zero only if nobody asks.
     taken : :py:`In(1)`
         The grant is used in this cycle: its holder goes to the end of the line.
+    clear : :py:`In(1)`
+        Forgets who was last: what one VM did must not time the next one's accesses (P5, P12).
 
     Raises
     ------
@@ -33,12 +35,15 @@ class RoundRobin(wiring.Component):
     requests: Signal
     grants: Signal
     taken: Signal
+    clear: Signal
 
     def __init__(self, *, count: int) -> None:
         if count <= 0:
             raise ValueError(f"Requester count must be positive, not {count!r}")
         self._count = count
-        super().__init__({"requests": In(count), "grants": Out(count), "taken": In(1)})
+        super().__init__(
+            {"requests": In(count), "grants": Out(count), "taken": In(1), "clear": In(1)}
+        )
 
     def elaborate(self, platform: object) -> Module:
         """Isolate the lowest request behind the last winner, else the lowest of all."""
@@ -54,4 +59,6 @@ class RoundRobin(wiring.Component):
         with m.If(self.taken & self.grants.any()):
             # x ^ -x has ones above the lowest set bit of x only.
             m.d.sync += behind.eq(self.grants ^ -self.grants)
+        with m.If(self.clear):
+            m.d.sync += behind.eq(0)
         return m

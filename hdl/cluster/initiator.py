@@ -32,6 +32,8 @@ class Initiator(wiring.Component):
         is unanswered.
     start : :py:`In(1)`
         New requests may be taken.
+    hold : :py:`In(1)`
+        No VM runs here: the order of arbitration is forgotten (P5, P12).
     own : :py:`In(COORDINATES)`
         Guest coordinates of this cluster.
     requests : :py:`Out(stream(FLIT))`, responses : :py:`In(stream(FLIT))`
@@ -50,6 +52,7 @@ class Initiator(wiring.Component):
 
     buses: list[Any]
     start: Signal
+    hold: Signal
     own: data.View
     requests: stream.Interface
     responses: stream.Interface
@@ -64,6 +67,7 @@ class Initiator(wiring.Component):
             {
                 "buses": In(LocalBus(address_width=30)).array(cores),
                 "start": In(1),
+                "hold": In(1),
                 "own": In(COORDINATES),
                 "requests": Out(stream.Signature(FLIT)),
                 "responses": In(stream.Signature(FLIT)),
@@ -94,6 +98,7 @@ class Initiator(wiring.Component):
             ),
             take.eq(~sending & arbiter.grants.any()),
             arbiter.taken.eq(take),
+            arbiter.clear.eq(self.hold),
         ]
         for core, bus in enumerate(self.buses):
             with m.If(take & arbiter.grants[core]):

@@ -48,6 +48,8 @@ class Interconnect(wiring.Component):
         Guest coordinates of this cluster.
     run : :py:`In(1)`
         Cores may start accesses. What has started ends, so that a frozen core loses nothing.
+    hold : :py:`In(1)`
+        No VM runs here: the order of arbitration is forgotten (P5, P12).
     blocked : :py:`In(1)`
         The memory's second port is somebody else's in this cycle.
     fetch_address, fetch_data, address, read_data, write_enable, write_data
@@ -64,6 +66,7 @@ class Interconnect(wiring.Component):
     target: Any
     own: data.View
     run: Signal
+    hold: Signal
     blocked: Signal
     fetch_address: Signal
     fetch_data: Signal
@@ -87,6 +90,7 @@ class Interconnect(wiring.Component):
                 "target": In(LocalBus(address_width=22)),
                 "own": In(COORDINATES),
                 "run": In(1),
+                "hold": In(1),
                 "blocked": In(1),
                 "fetch_address": Out(width),
                 "fetch_data": In(32),
@@ -127,6 +131,7 @@ class Interconnect(wiring.Component):
                 Cat(bus.stb for bus in self.fetch) & ~served & self.run.replicate(cores)
             ),
             arbiter.taken.eq(1),
+            arbiter.clear.eq(self.hold),
         ]
         m.d.sync += served.eq(arbiter.grants)
         for core, bus in enumerate(self.fetch):
@@ -175,6 +180,7 @@ class Interconnect(wiring.Component):
         m.d.comb += [
             arbiter.requests.eq(requests & ~served & (~self.blocked).replicate(masters)),
             arbiter.taken.eq(1),
+            arbiter.clear.eq(self.hold),
             self.idle.eq(~served.any()),
         ]
         m.d.sync += [served.eq(arbiter.grants), was.eq(slave)]

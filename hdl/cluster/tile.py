@@ -117,12 +117,14 @@ class Tile(wiring.Component):
             window.channel.eq(smmu.channel),
             window.answer.eq(node.answer),
             window.start.eq(smmu.run),
+            window.hold.eq(smmu.hold),
             smmu.channel_denied.eq(window.channel_denied),
             smmu.channel_refused.eq(window.channel_refused),
             smmu.levels.eq(node.interrupts),
             interrupts.pending.eq(smmu.pending),
             # Network interface.
             initiator.start.eq(smmu.run),
+            initiator.hold.eq(smmu.hold),
             initiator.own.eq(smmu.own),
             initiator.denied.eq(smmu.denied),
             initiator.denied_core.eq(smmu.denied_core),
@@ -131,6 +133,7 @@ class Tile(wiring.Component):
             # Guest-visible registers.
             interconnect.own.eq(smmu.own),
             interconnect.run.eq(smmu.run),
+            interconnect.hold.eq(smmu.hold),
             identity.own.eq(smmu.own),
             identity.last.eq(smmu.last),
             identity.hold.eq(smmu.hold),
@@ -180,6 +183,7 @@ class Tile(wiring.Component):
             m.d.comb += [
                 router.x.eq(self.position.x),
                 router.y.eq(self.position.y),
+                router.clear.eq(smmu.zero),
                 smmu.dropped[number].eq(router.dropped),
             ]
             connect(m, outward, router.local_in)

@@ -38,6 +38,8 @@ class Window(wiring.Component):
         ``stb`` only for addresses in the own cluster's window.
     start : :py:`In(1)`
         New accesses may be taken.
+    hold : :py:`In(1)`
+        No VM runs here: the order of arbitration is forgotten (P5, P12).
     guest : :py:`Out(4)`, granted : :py:`In(1)`, channel : :py:`In(4)`
         Look-up in the SMMU's channel table.
     requests : :py:`Out(stream(IO_REQUEST))`, answer : :py:`In(LEAF_ANSWER)`
@@ -52,6 +54,7 @@ class Window(wiring.Component):
 
     buses: list[Any]
     start: Signal
+    hold: Signal
     guest: Signal
     granted: Signal
     channel: Signal
@@ -69,6 +72,7 @@ class Window(wiring.Component):
             {
                 "buses": In(LocalBus(address_width=30)).array(cores),
                 "start": In(1),
+                "hold": In(1),
                 "guest": Out(4),
                 "granted": In(1),
                 "channel": In(4),
@@ -99,6 +103,7 @@ class Window(wiring.Component):
                 Cat(bus.stb for bus in self.buses) & self.start.replicate(self._cores)
             ),
             arbiter.taken.eq(step == _Step.IDLE),
+            arbiter.clear.eq(self.hold),
             self.guest.eq(access.adr[14:18]),
             self.requests.payload.eq(
                 Cat(access.dat_w, self.channel, Const(0, 2), access.adr[:2], access.we)

@@ -114,6 +114,7 @@ class IoCluster(wiring.Component):
             connect(m, guard.channels[n], tty.guest)
             connect(m, tty.out, tty_mux.printed[n])
             connect(m, tty_mux.typed[n], tty.input)
+            m.d.comb += tty_mux.clear[n].eq(guard.channels[n].clear)
         for n in range(config.mailbox_channels):
             m.submodules[f"mailbox{n}"] = mailbox = MailboxChannel(config)
             connect(m, guard.channels[config.tty_channels + n], mailbox.guest)

@@ -28,8 +28,11 @@ class TtyMux(wiring.Component):
         From the channels. An offer may be withdrawn.
     typed : :py:`Out(stream.Signature(8)).array(config.tty_channels)`
         To the channels; offered for one cycle.
+    clear : :py:`In(config.tty_channels)`
+        The channel changes its owner: its byte, if it waits here, is dropped (P10).
     tty_out : :py:`Out(stream.Signature(TTY_BYTE))`
-        All that is printed; at most every second cycle.
+        All that is printed; at most every second cycle. An offer stands until it is taken, or
+        until its channel is cleared.
     tty_in : :py:`In(stream.Signature(TTY_BYTE))`
         All that is typed. Always taken: a byte for a full or missing channel is dropped, so none
         can hold up another's.
@@ -42,6 +45,7 @@ class TtyMux(wiring.Component):
 
     printed: list[stream.Interface]
     typed: list[stream.Interface]
+    clear: Signal
     tty_out: stream.Interface
     tty_in: stream.Interface
 
@@ -52,6 +56,7 @@ class TtyMux(wiring.Component):
             {
                 "printed": In(stream.Signature(8)).array(channels),
                 "typed": Out(stream.Signature(8)).array(channels),
+                "clear": In(channels),
                 "tty_out": Out(stream.Signature(TTY_BYTE)),
                 "tty_in": In(stream.Signature(TTY_BYTE)),
             }
@@ -71,6 +76,9 @@ class TtyMux(wiring.Component):
 
         with m.If(self.tty_out.ready):
             m.d.sync += self.tty_out.valid.eq(0)
+        for number in range(channels):
+            with m.If(self.clear[number] & (self.tty_out.payload.channel == number)):
+                m.d.sync += self.tty_out.valid.eq(0)
         last = Signal(bits_for(max(channels - 1, 0)))
         with m.If(~self.tty_out.valid):
             with m.Switch(last):
@@ -85,10 +93,11 @@ class TtyMux(wiring.Component):
         ahead = [(after + 1 + step) % channels for step in range(channels)]
         for position, number in enumerate(ahead):
             earlier = Cat(self.printed[other].valid for other in ahead[:position])
+            # A byte that is offered while its channel is cleared is taken and goes nowhere.
             with m.If(self.printed[number].valid & ~earlier.any()):
                 m.d.comb += self.printed[number].ready.eq(1)
                 m.d.sync += [
                     last.eq(number),
-                    self.tty_out.valid.eq(1),
+                    self.tty_out.valid.eq(~self.clear[number]),
                     self.tty_out.payload.eq(Cat(self.printed[number].payload, Const(number, 4))),
                 ]

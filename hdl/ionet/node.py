@@ -8,11 +8,13 @@ from amaranth.utils import bits_for
 
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.ionet.flits import (
+    GRANT,
     IO_REQUEST,
     LANE_REPLY,
     LEAF_ANSWER,
     LEAF_COMMAND,
     UP_FLIT,
+    LaneOp,
     down_flit,
     io_answer,
     lane_command,
@@ -117,6 +119,10 @@ class IoNode(wiring.Component):
         told = told_layout(self.down.payload[: told_layout.size])
         with m.If(own_slot):
             m.d.sync += self.interrupts.eq(told.interrupts)
+        # A row of the channel table changes: the level that the channel had before it was taken
+        # away must not appear under a new number. The root has been sending zero since (P10, P11).
+        with m.If(self.command.valid & self.command.named & (self.command.op == LaneOp.CHANNEL)):
+            m.d.sync += self.interrupts.bit_select(GRANT(self.command.data).channel, 1).eq(0)
 
         phase = Signal(_Phase)
         kept = Signal(IO_REQUEST)

@@ -42,6 +42,9 @@ class Router(wiring.Component):
     -------
     x, y : :py:`In(4)`
         Where in the mesh this router is. Constant.
+    clear : :py:`In(1)`
+        Forgets which inputs were served last, so that the order that one VM's packets left does not
+        time the next one's (P5, P12). Set while the cluster is scrubbed and nothing is under way.
     north_in, east_in, south_in, west_in, local_in : :py:`In(stream.Signature(FLIT))`
         ``ready`` is a register.
     north_out, east_out, south_out, west_out, local_out : :py:`Out(stream.Signature(FLIT))`
@@ -83,6 +86,7 @@ class Router(wiring.Component):
     west_out: stream.Interface
     local_in: stream.Interface
     local_out: stream.Interface
+    clear: Signal
     dropped: Signal
 
     def __init__(self, *, fifo_depth: int) -> None:
@@ -95,6 +99,7 @@ class Router(wiring.Component):
             {
                 "x": In(4),
                 "y": In(4),
+                "clear": In(1),
                 **{f"{port}_in": In(stream.Signature(FLIT)) for port in PORTS},
                 **{f"{port}_out": Out(stream.Signature(FLIT)) for port in PORTS},
                 "dropped": Out(1),
@@ -204,6 +209,8 @@ class Router(wiring.Component):
                     m.d.sync += first.eq(0)
                 with m.Elif(granted[b, output]):
                     m.d.sync += first.eq(1)
+        with m.If(self.clear):
+            m.d.sync += [first.eq(1) for first in before.values()]
 
         offers = [Value.cast(queues[i].payload.flit) for i in inputs]
         grants = [granted[i, output] for i in inputs]
