@@ -15,9 +15,9 @@ from blindvisor.hdl.smmu.faults import FaultRecord
 from blindvisor.hdl.smmu.ingress import Ingress
 from blindvisor.hdl.smmu.lifecycle import Lifecycle
 
-__all__ = ["Smmu"]
+__all__ = ["FAULT_SOURCES", "Smmu"]
 
-_SOURCES = (
+FAULT_SOURCES = (
     *(Fault.OUTSIDE, Fault.STATE),  # request egress
     *(Fault.OUTSIDE, Fault.STATE),  # response egress
     *(Fault.FOREIGN, Fault.LATE),  # request ingress
@@ -136,7 +136,7 @@ class Smmu(wiring.Component):
         m = Module()
         m.submodules.lifecycle = lifecycle = Lifecycle()
         m.submodules.channels = channels = ChannelTable(self._config)
-        m.submodules.faults = faults = FaultRecord(sources=_SOURCES)
+        m.submodules.faults = faults = FaultRecord(sources=FAULT_SOURCES)
         m.submodules.request_egress = request_egress = Egress()
         m.submodules.response_egress = response_egress = Egress()
         m.submodules.request_ingress = request_ingress = Ingress()

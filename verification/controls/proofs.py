@@ -3,6 +3,7 @@
 
 from blindvisor.verification.controls.clusters import CLAIM_ANYTHING, FOREIGN
 from blindvisor.verification.controls.plant import Edit, Fault
+from blindvisor.verification.controls.proofs_tile import TILE_FAULTS
 
 __all__ = ["PROOF_FAULTS"]
 
@@ -120,5 +121,6 @@ PROOF_FAULTS = (
         "(self.command.data[:8] == self.ownership.owner)\n                & ",
         "",
     ),
+    *TILE_FAULTS,
 )
 """In the order of the design's parts."""

@@ -11,6 +11,7 @@ from blindvisor.verification.formal.lifecycle_spec import LifecycleSpec
 from blindvisor.verification.formal.proof import Proof
 from blindvisor.verification.formal.proofs_io import IO_PROOFS
 from blindvisor.verification.formal.proofs_loader import LOADER_PROOFS
+from blindvisor.verification.formal.proofs_tile import TILE_PROOFS
 from blindvisor.verification.formal.router_spec import RouterSpec
 
 __all__ = ["PROOFS"]
@@ -59,6 +60,7 @@ PROOFS = {
             seconds=600,
             large=True,
         ),
+        *TILE_PROOFS,
         *IO_PROOFS,
         *LOADER_PROOFS,
     )

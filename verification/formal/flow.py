@@ -14,7 +14,16 @@ from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.hdl import Fragment
 from amaranth.lib import wiring
 
-__all__ = ["Design", "FlowError", "Prepared", "convert", "prepare", "run_yosys", "tool", "translate"]
+__all__ = [
+    "Design",
+    "FlowError",
+    "Prepared",
+    "convert",
+    "prepare",
+    "run_yosys",
+    "tool",
+    "translate",
+]
 
 KINDS = ("assert", "assume", "cover")
 
@@ -30,6 +39,7 @@ write_json raw.json
 opt_clean
 memory_map -formal
 chformal -lower
+setattr -set keep 1 t:$assert t:$assume t:$cover
 async2sync
 opt -fast
 setundef -undriven -anyseq
@@ -45,7 +55,7 @@ write_smt2 -wires top.smt2
 
 _AIGER = """
 chformal -cover -remove
-setattr -unset keep
+setattr -unset keep w:* t:$assert %d t:$assume %d
 delete -output
 opt -full
 techmap

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Planted faults for the proofs of a compute cluster's parts."""
+
+from blindvisor.verification.controls.clusters import LANE_READS_ALWAYS, LANE_WRITES_ALWAYS
+from blindvisor.verification.controls.plant import Edit, Fault
+
+__all__ = ["TILE_FAULTS"]
+
+
+def _one(name: str, promises: tuple[str, ...], breaks: str, file: str, old: str, new: str) -> Fault:
+    return Fault(name=name, promises=promises, breaks=breaks, edits=(Edit(file, old, new),))
+
+
+TILE_FAULTS = (
+    Fault(
+        name="lane-port-writes",
+        promises=("P2",),
+        breaks="the lane writes memory in every state",
+        edits=(LANE_WRITES_ALWAYS,),
+    ),
+    Fault(
+        name="lane-port-reads",
+        promises=("P1",),
+        breaks="the lane reads memory in every state",
+        edits=(LANE_READS_ALWAYS,),
+    ),
+    _one(
+        "faults-lost-in-clear",
+        ("P9",),
+        "a denial in the cycle of a clear is not counted",
+        "smmu/faults.py",
+        "total.eq(kept_count + sum(self.events[n] for n in range(len(self._sources)))),",
+        "total.eq(kept_count + Mux(asked & self.command.data[0], 0, sum(self.events))),",
+    ),
+    _one(
+        "faults-last-kept",
+        ("P9",),
+        "the record holds the kind of the last denial",
+        "smmu/faults.py",
+        "first = Mux(kept_first == Fault.NONE, kind, kept_first)",
+        "first = Mux(kind == Fault.NONE, kept_first, kind)",
+    ),
+    _one(
+        "faults-two-count-one",
+        ("P9",),
+        "several denials in one cycle count as one",
+        "smmu/faults.py",
+        "sum(self.events[n] for n in range(len(self._sources)))",
+        "self.events.any()",
+    ),
+    _one(
+        "table-always-writable",
+        ("P10",),
+        "a row can be granted while the VM is being destroyed",
+        "smmu/channels.py",
+        "            & self.writable\n",
+        "",
+    ),
+    _one(
+        "table-clear-ignored",
+        ("P10",),
+        "rows outlive their VM",
+        "smmu/channels.py",
+        "m.d.sync += valid.eq(0)",
+        "m.d.sync += valid.eq(valid)",
+    ),
+    _one(
+        "table-any-channel",
+        ("P10",),
+        "a row can mean a channel that does not exist",
+        "smmu/channels.py",
+        "            & (grant.channel < self._config.channels)\n",
+        "",
+    ),
+    _one(
+        "pending-ungated",
+        ("P11",),
+        "a row without a grant shows a channel's interrupt",
+        "smmu/channels.py",
+        "self.pending[number].eq(valid & levels",
+        "self.pending[number].eq(levels",
+    ),
+    _one(
+        "lane-wraps",
+        ("P2",),
+        "after the last word the lane starts again at the first",
+        "cluster/laneport.py",
+        "inside = ~pointer[-1]",
+        "inside = ~pointer[-1] | 1",
+    ),
+    _one(
+        "lane-reply-leaks",
+        ("P1",),
+        "every reply holds what the memory's port shows",
+        "cluster/laneport.py",
+        "self.read_data & was_read.replicate(32)",
+        "self.read_data",
+    ),
+    _one(
+        "target-always-serves",
+        ("P5", "P8"),
+        "accesses take effect in every state",
+        "cluster/target.py",
+        "(self.serve | started) & ~malformed",
+        "~malformed",
+    ),
+    _one(
+        "target-malformed",
+        ("P8",),
+        "packets of the wrong length take effect",
+        "cluster/target.py",
+        "(self.serve | started) & ~malformed",
+        "self.serve | started",
+    ),
+    _one(
+        "target-excess",
+        ("P8",),
+        "a write with a flit too many takes effect",
+        "cluster/target.py",
+        "malformed.eq(~flit.last),",
+        "malformed.eq(0),",
+    ),
+    _one(
+        "target-error-hidden",
+        ("P8",),
+        "an access that the bus refused is answered without an error",
+        "cluster/target.py",
+        "error.eq(~self.bus.ack)",
+        "error.eq(0)",
+    ),
+    _one(
+        "initiator-uncopied",
+        ("P8",),
+        "a packet takes its address from the core while it is being sent",
+        "cluster/initiator.py",
+        "address.eq(request.word)",
+        "address.eq(self.buses[0].adr[:22])",
+    ),
+    _one(
+        "initiator-twice",
+        ("P8",),
+        "an access that waits is sent again",
+        "cluster/initiator.py",
+        "& ~pending & self.start",
+        "& self.start",
+    ),
+    _one(
+        "initiator-denial-unanswered",
+        ("P8",),
+        "a core whose request was denied waits for ever",
+        "cluster/initiator.py",
+        "(answered[number] | denials[number])",
+        "answered[number]",
+    ),
+    _one(
+        "initiator-orphan",
+        ("P8",),
+        "a response that nobody waits for ends an access",
+        "cluster/initiator.py",
+        "done = pending[number] & (",
+        "done = (",
+    ),
+    _one(
+        "initiator-always-starts",
+        ("P5", "P8"),
+        "new requests are taken in every state",
+        "cluster/initiator.py",
+        " & self.start.replicate(self._cores)",
+        "",
+    ),
+    _one(
+        "window-unchecked",
+        ("P10",),
+        "every access leaves, whatever the table says",
+        "cluster/window.py",
+        "granted.eq(self.granted & (access.adr[18:20] == 0))",
+        "granted.eq(1)",
+    ),
+    _one(
+        "window-part-words",
+        ("P10",),
+        "parts of words leave as whole ones",
+        "cluster/window.py",
+        "well_formed = (access.sel == 0b1111) & ",
+        "well_formed = ",
+    ),
+    _one(
+        "window-revoked-late",
+        ("P10",),
+        "an access leaves after its channel was revoked",
+        "cluster/window.py",
+        "self.requests.valid.eq(granted)",
+        "self.requests.valid.eq(1)",
+    ),
+    _one(
+        "window-uncounted",
+        ("P9",),
+        "an access without a channel is not reported",
+        "cluster/window.py",
+        "self.channel_denied.eq(~granted),",
+        "self.channel_denied.eq(0),",
+    ),
+    _one(
+        "scrub-half",
+        ("P5",),
+        "the scrub ends half-way",
+        "cluster/scrubber.py",
+        "self.index == self._words - 1",
+        "self.index == self._words // 2",
+    ),
+)
+"""In the order of the proofs."""
