@@ -44,9 +44,8 @@ IO_PROOFS = (
             cover_steps=40,
             seconds=300,
             controls=_SLOT_FAULTS if clusters == 3 else (),
-            large=clusters > 3,
         )
-        for clusters in (2, 3, 5)
+        for clusters in (2, 3)
     ),
     *(
         Proof(
@@ -56,9 +55,8 @@ IO_PROOFS = (
             cover_steps=40,
             seconds=300,
             controls=_NEIGHBOUR_FAULTS if clusters == 3 else (),
-            large=clusters > 3,
         )
-        for clusters in (2, 3, 5)
+        for clusters in (2, 3)
     ),
     Proof(
         name="guard",
@@ -97,10 +95,7 @@ IO_PROOFS = (
                 ("P3-EDGE", "P4-CLAIM"),
                 ("monitor-owner-unasked", "monitor-owner-refused", "rectangle-check"),
             ),
-            ("lane", ("P3",), ("P3-LOADER",), ()),
             ("codes", ("P8",), ("P8-CODE",), ("monitor-loader-code", "monitor-unknown-ok")),
-            ("launch", ("P6",), ("P6-LAUNCH",), ("start-any-state", "unknown-call-launches")),
-            ("values", ("P9",), ("P9-VALUES",), ("loader-word-in-value",)),
             ("channels", ("P10",), ("P10-UPDATE",), ("channel-taken",)),
         )
     ),
