@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: demo test lint bench guests controls vectors clean check-system
+.PHONY: demo test lint bench guests controls mutation vectors clean check-system
 
 demo: $(STAMP)
 	$(BIN)/blindvisor demo
@@ -24,6 +24,9 @@ bench: $(STAMP)
 
 controls: $(STAMP)
 	$(BIN)/blindvisor attack --control
+
+mutation: $(STAMP)
+	$(BIN)/blindvisor mutate $$($(BIN)/blindvisor mutate --list)
 
 # All published AES-GCM vectors and 10,000 random messages, through the engine's Verilog.
 vectors: $(STAMP)

@@ -20,6 +20,11 @@ COMMANDS = {
     "doctor": ("blindvisor.sw.cli.doctor", "doctor", "Show which tools are there and what to do."),
     "generate": ("blindvisor.sw.cli.generate", "generate", "Write the Verilog of a machine."),
     "image": ("blindvisor.sw.cli.image", "image", "Pack, inspect, verify, rewrap VM images."),
+    "mutate": (
+        "blindvisor.sw.cli.mutate",
+        "mutate_command",
+        "Count the small faults of a block that its proofs notice.",
+    ),
     "promises": (
         "blindvisor.sw.cli.promises",
         "promises_command",

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+# amaranth: UnusedElaboratable=no
+"""Mutants are real changes, verdicts on them are honest, and survivors are explained."""
+
+import json
+import tomllib
+from dataclasses import replace
+
+import pytest
+from amaranth import Module, Signal
+from amaranth.hdl import Assert, Cover
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from blindvisor.sw.cli import main
+from blindvisor.sw.cli import mutate as command
+from blindvisor.verification.formal.catalogue import PROOFS
+from blindvisor.verification.formal.flow import FlowError, convert
+from blindvisor.verification.formal.proof import Engine, Proof
+from blindvisor.verification.mutation import judge
+from blindvisor.verification.mutation.judge import SURVIVORS, Fate, explanations, prepare
+from blindvisor.verification.mutation.mutants import find_block, make_mutants
+
+pytestmark = pytest.mark.formal
+
+
+class And(wiring.Component):
+    """The block: an AND, and an OR that the specification may forget."""
+
+    a: Signal
+    b: Signal
+    both: Signal
+    one: Signal
+
+    def __init__(self) -> None:
+        super().__init__({"a": In(1), "b": In(1), "both": Out(1), "one": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += [self.both.eq(self.a & self.b), self.one.eq(self.a | self.b)]
+        return m
+
+
+class AndSpec(wiring.Component):
+    a: Signal
+    b: Signal
+
+    def __init__(self, dut: And, *, whole: bool) -> None:
+        self.dut = dut
+        self._whole = whole
+        super().__init__({"a": In(1), "b": In(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.dut = dut = self.dut
+        m.d.comb += [dut.a.eq(self.a), dut.b.eq(self.b)]
+        m.d.comb += Assert(dut.both == (self.a & self.b), "P8-BOTH")
+        if self._whole:
+            m.d.comb += Assert(dut.one == (self.a | self.b), "P8-ONE")
+        seen = Signal()
+        m.d.sync += seen.eq(1)
+        m.d.comb += Cover(seen & dut.one, "time passes")
+        return m
+
+
+def proof(*, whole: bool) -> Proof:
+    return Proof(
+        name="and",
+        promises=("P8",),
+        spec=lambda: AndSpec(And(), whole=whole),
+        engine=Engine.INDUCTION,
+        solver="yices",
+    )
+
+
+def judged(monkeypatch, tmp_path, *, whole: bool, most: int | None = 8):
+    monkeypatch.setitem(judge.PROOFS, "and", proof(whole=whole))
+    monkeypatch.setattr(judge, "modules", lambda: {"and": And})
+    return list(prepare("and", tmp_path, most=most).run(tmp_path, jobs=1))
+
+
+def test_a_whole_specification_kills_and_a_survivor_is_what_it_forgot(monkeypatch, tmp_path):
+    good = judged(monkeypatch, tmp_path, whole=True)
+    assert {one.fate for one in good} == {Fate.KILLED}
+    assert {one.by for one in good} <= {"and: P8-BOTH", "and: P8-ONE", "and: P8-BOTH, P8-ONE"}
+
+    bad = judged(monkeypatch, tmp_path, whole=False)
+    assert [one.mutant for one in bad] == [one.mutant for one in good]
+    survivors = [one for one in bad if one.fate is Fate.SURVIVED]
+    assert survivors
+    assert all("$_OR_" in one.mutant.where for one in survivors)
+    assert not any("$_OR_" in one.mutant.where for one in bad if one.fate is Fate.KILLED)
+
+
+def test_what_was_judged_is_not_judged_again_and_a_broken_cache_is(monkeypatch, tmp_path):
+    first = judged(monkeypatch, tmp_path, whole=True, most=3)
+    assert not any(one.cached for one in first)
+    broken, *_ = (tmp_path / "cache").iterdir()
+    broken.write_text("[")
+    second = judged(monkeypatch, tmp_path, whole=True, most=3)
+    assert [one.fate for one in second] == [one.fate for one in first]
+    assert sorted(one.cached for one in second) == [False, True, True]
+    assert not any(one.cached for one in judged(monkeypatch, tmp_path, whole=False, most=3))
+
+
+def test_no_verdict_is_unknown(monkeypatch, tmp_path):
+    def refuse(*_args, **_named):
+        raise FlowError("yosys had a bad day")
+
+    monkeypatch.setattr(judge, "translate", refuse)
+    (one,) = judged(monkeypatch, tmp_path, whole=True, most=1)
+    assert one.fate is Fate.UNKNOWN
+    assert one.by == "and: yosys had a bad day"
+    assert not (tmp_path / "cache").exists()
+
+
+def test_mutants_depend_on_the_block_alone(tmp_path):
+    lists = []
+    for whole in (True, False):
+        design = convert(AndSpec(And(), whole=whole))
+        block = find_block(design)
+        folder = tmp_path / str(whole)
+        folder.mkdir()
+        lists.append((block, make_mutants(design, block, folder, most=None)))
+    assert lists[0] == lists[1]
+    assert len(lists[0][1]) > 10
+
+
+def test_a_specification_without_a_block_is_refused():
+    with pytest.raises(FlowError, match="must name it `dut`"):
+        find_block(replace(convert(PROOFS["egress"].spec()), text="module \\top\nend\n"))
+
+
+@pytest.mark.parametrize("module", tomllib.loads(SURVIVORS.read_text()))
+def test_every_explained_survivor_is_a_mutant_of_the_block_as_it_is(module, tmp_path):
+    session = prepare(module, tmp_path, most=None)
+    known = explanations(session)
+    assert known, f"{module} has changed: run blindvisor mutate {module}, explain its survivors"
+    assert known.keys() <= {mutant.name for mutant in session.mutants}
+
+
+def test_explanations_are_for_one_block_alone_and_of_a_known_kind(tmp_path):
+    session = prepare("ingress", tmp_path, most=1)
+    name = session.mutants[0].name
+    path = tmp_path / "survivors.toml"
+    text = (
+        f'[ingress]\nblock = "{session.block.digest}"\n[[ingress.survivors]]\n'
+        f"mutants = ['{name}']\nkind = 'equivalent'\nwhy = 'it is'\n"
+    )
+    path.write_text(text)
+    assert explanations(session, path) == {name: "equivalent: it is"}
+    path.write_text(text.replace(session.block.digest, "another"))
+    assert explanations(session, path) == {}
+    path.write_text(text.replace("equivalent", "nobody knows"))
+    with pytest.raises(ValueError, match="kind must be one of"):
+        explanations(session, path)
+
+
+def test_mutants_of_egress_are_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mutate", "egress", "--most", "10", "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)["modules"]["egress"]
+    assert summary["mutants"] > 8
+    assert summary["score"] >= 0.95
+    assert summary["unknown"] == 0
+
+
+def test_too_few_killed_or_an_unexplained_survivor_is_a_failure() -> None:
+    mutant = judge.Mutant(name="inv x.Y[0]", command="", where="")
+    killed = judge.Judged(mutant=mutant, fate=Fate.KILLED)
+    survivor = judge.Judged(mutant=mutant, fate=Fate.SURVIVED, why="equivalent: it is")
+    unknown = judge.Judged(mutant=mutant, fate=Fate.UNKNOWN, why="equivalent: it is")
+    assert command._good([killed] * 19 + [survivor])
+    assert not command._good([killed] * 18 + [survivor])
+    assert not command._good([killed] * 19 + [replace(survivor, why="")])
+    assert not command._good([killed] * 19 + [unknown])
+
+
+@pytest.mark.parametrize("arguments", [["mutate", "nothing"], ["mutate"]])
+def test_bad_input_is_told(arguments, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "module" in capsys.readouterr().err
+
+
+def test_modules_come_from_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mutate", "--list"]) == 0
+    assert {"egress", "ingress", "lifecycle"} <= set(capsys.readouterr().out.split()) <= set(PROOFS)
