@@ -21,14 +21,15 @@ _EXIT = re.compile(rb"^\[exit (\d+)\]\r?$", re.MULTILINE)
 def boot(hypervisor: Hypervisor, params: dict[str, Any]) -> dict[str, Any]:
     """Load every image into a VM of its own, start them all, and follow their TTYs.
 
-    VM ``i`` gets TTY channel ``i`` as guest channel 0 and, where the machine has one, mailbox ``i``
-    as guest channel 1. It has ended when it has printed the line ``[exit N]``.
+    VM ``i`` gets TTY channel ``i`` as guest channel 0 and, where the machine has one and
+    ``mailboxes`` is true, mailbox ``i`` as guest channel 1. It has ended when it has printed the
+    line ``[exit N]``.
 
     Parameters
     ----------
     params : :class:`dict`
         ``images``: file names; ``places``: ``[x, y]`` or None for each; ``cycles``: how long the
-        VMs may run.
+        VMs may run; ``mailboxes`` (default true).
 
     Returns
     -------
@@ -38,7 +39,7 @@ def boot(hypervisor: Hypervisor, params: dict[str, Any]) -> dict[str, Any]:
     """
     now = _clock(hypervisor)
     vms = [
-        _load(hypervisor, Path(name), place, index, now)
+        _load(hypervisor, Path(name), place, index, now, mailbox=params.get("mailboxes", True))
         for index, (name, place) in enumerate(zip(params["images"], params["places"], strict=True))
     ]
     for vm in vms:
@@ -63,6 +64,8 @@ def _load(
     place: tuple[int, int] | None,
     index: int,
     now: Callable[[], int],
+    *,
+    mailbox: bool,
 ) -> dict[str, Any]:
     image = path.read_bytes()
     header = Header.from_bytes(image[:HEADER_BYTES])
@@ -71,7 +74,7 @@ def _load(
         width=header.width, height=header.height, at=None if place is None else (place[0], place[1])
     )
     vm.grant(index, 0)
-    if index < config.mailbox_channels and config.guest_channels > 1:
+    if mailbox and index < config.mailbox_channels and config.guest_channels > 1:
         vm.grant(config.tty_channels + index, 1)
     status = vm.status()
     emit("created", vm=vm.number, x=status.x, y=status.y, width=status.width, height=status.height)

@@ -10,7 +10,7 @@ __all__ = ["interesting", "signals", "write_viewer_files"]
 _GROUPS = {
     "hypervisor": r"(clk|rst|interrupt|hypervisor__\w+)",
     "terminals": r"tty_(in|out)__\w+",
-    "clusters": r"tile_\d+_\d+\.(\S*\.)?(state|owner)",
+    "clusters": r"tile_\d+_\d+\.smmu\.lifecycle\.(state|ownership\.owner)",
 }
 """Groups of signals by what their path below the top looks like."""
 

@@ -60,6 +60,7 @@ class _Place(click.ParamType):
 )
 @click.option("--on", "target", type=click.Choice(["rtl", "model"]), default="rtl")
 @click.option("--cycles", type=click.IntRange(1), default=5_000_000, show_default=True)
+@click.option("--mailbox/--no-mailbox", default=True, show_default=True, help="Grant mailboxes.")
 @click.option("--vcd", type=_FILE, metavar="FILE", help="Write a trace (slow), and viewers' files.")
 @click.option("--seed", type=click.IntRange(0), help="Of the memory's contents before the scrub.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
@@ -70,6 +71,7 @@ def run(
     device_key: Path,
     target: str,
     cycles: int,
+    mailbox: bool,
     vcd: Path | None,
     seed: int | None,
     as_json: bool,
@@ -89,6 +91,7 @@ def run(
         "images": [str(path.resolve()) for path in images],
         "places": [list(places[n]) if n < len(places) else None for n in range(len(images))],
         "cycles": cycles,
+        "mailboxes": mailbox,
     }
     screen = _Screen(quiet=as_json)
     began = time.monotonic()
@@ -250,11 +253,9 @@ class _Waiting:
 
 
 def _report(result: dict[str, Any], limit: int) -> None:
-    table = Table(
-        *("VM", "image", "clusters", "load cycles", "run cycles", "exit", "denied accesses"),
-        box=None,
-        pad_edge=False,
-    )
+    table = Table(box=None, pad_edge=False)
+    for name in ("VM", "image", "clusters", "load cycles", "run cycles", "exit", "denied"):
+        table.add_column(name, no_wrap=True)
     for vm in result["vms"]:
         denied = sum(fault["denied"] for fault in vm["faults"])
         kinds = ", ".join(sorted({fault["first"] for fault in vm["faults"]}))
@@ -262,7 +263,7 @@ def _report(result: dict[str, Any], limit: int) -> None:
         table.add_row(
             str(vm["vm"]),
             Path(vm["image"]).name,
-            f"{vm['width']} x {vm['height']} at ({vm['x']}, {vm['y']})",
+            f"{vm['width']}x{vm['height']} at {vm['x']},{vm['y']}",
             f"{vm['load_cycles']:,}" if vm["load_cycles"] else "-",
             f"{vm['run_cycles']:,}" if ended else f"over {limit:,}",
             str(vm["exit"]) if ended else "still running",
