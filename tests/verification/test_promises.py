@@ -113,6 +113,14 @@ def test_a_catalogue_entry_that_fits_nowhere_is_found(
     assert f"proof odd {complaint}" in promises.catalogue_problems()
 
 
+def test_sizes_of_one_proof_share_their_controls(monkeypatch: pytest.MonkeyPatch) -> None:
+    without = replace(PROOFS["egress"], name="odd-3", controls=())
+    monkeypatch.setitem(promises.PROOFS, "odd-3", without)
+    assert "proof odd-3 must have a control" in promises.catalogue_problems()
+    monkeypatch.setitem(promises.PROOFS, "odd-2", replace(PROOFS["egress"], name="odd-2"))
+    assert "proof odd-3 must have a control" not in promises.catalogue_problems()
+
+
 def test_a_fault_that_nothing_must_notice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     fault = replace(FAULTS["stamp-constant"], name="unnoticed")
     monkeypatch.setitem(promises.FAULTS, "unnoticed", fault)
