@@ -140,6 +140,7 @@ _BLOCKS = {
     "iocluster/port.py": "blindvisor.hdl.iocluster.port:HypervisorPort",
     "iocluster/staging.py": "blindvisor.hdl.iocluster.staging:Staging",
     "loader": "blindvisor.hdl.loader.loader:Loader",
+    "noc": "blindvisor.hdl.cluster.tile:Tile",
     "smmu": "blindvisor.hdl.smmu.smmu:Smmu",
 }
 """The smallest block around a file, or around the files of a folder."""

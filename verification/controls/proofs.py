@@ -3,6 +3,7 @@
 
 from blindvisor.verification.controls.clusters import CLAIM_ANYTHING, FOREIGN
 from blindvisor.verification.controls.plant import Edit, Fault
+from blindvisor.verification.controls.proofs_noc import NOC_FAULTS
 from blindvisor.verification.controls.proofs_tile import TILE_FAULTS
 
 __all__ = ["PROOF_FAULTS"]
@@ -122,5 +123,6 @@ PROOF_FAULTS = (
         "",
     ),
     *TILE_FAULTS,
+    *NOC_FAULTS,
 )
 """In the order of the design's parts."""

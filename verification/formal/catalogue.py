@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """All proofs. Geometries are the shipped ones, or the smallest that has all corner cases."""
 
-from blindvisor.hdl.noc.router import Router
 from blindvisor.hdl.smmu.egress import Egress
 from blindvisor.hdl.smmu.ingress import Ingress
 from blindvisor.hdl.smmu.lifecycle import Lifecycle
@@ -11,8 +10,8 @@ from blindvisor.verification.formal.lifecycle_spec import LifecycleSpec
 from blindvisor.verification.formal.proof import Proof
 from blindvisor.verification.formal.proofs_io import IO_PROOFS
 from blindvisor.verification.formal.proofs_loader import LOADER_PROOFS
+from blindvisor.verification.formal.proofs_noc import NOC_PROOFS
 from blindvisor.verification.formal.proofs_tile import TILE_PROOFS
-from blindvisor.verification.formal.router_spec import RouterSpec
 
 __all__ = ["PROOFS"]
 
@@ -52,14 +51,7 @@ PROOFS = {
                 "broadcast-to-all",
             ),
         ),
-        Proof(
-            name="router",
-            promises=("P2", "P8", "P12"),
-            spec=lambda: RouterSpec(Router(fifo_depth=4)),
-            cover_steps=30,
-            seconds=600,
-            large=True,
-        ),
+        *NOC_PROOFS,
         *TILE_PROOFS,
         *IO_PROOFS,
         *LOADER_PROOFS,

@@ -68,6 +68,9 @@ class Proof:
         PDR needs no more; induction takes ``steps`` and ``solver``.
     steps : :class:`int`
         Time steps of the induction, and of its base case.
+    base_steps : :class:`int`
+        A longer base case (or 0): where an induction of few steps would show a planted fault by not
+        being inductive, this finds its counterexample.
     cover_steps : :class:`int`
         Time steps within which every cover must be reached, and for which some run must keep the
         assumptions.
@@ -85,6 +88,7 @@ class Proof:
     engine: Engine = Engine.PDR
     solver: str = "bitwuzla"
     steps: int = 1
+    base_steps: int = 0
     cover_steps: int = 20
     seconds: float = 120.0
     controls: tuple[str, ...] = ()
@@ -159,9 +163,10 @@ def _prove(proof: Proof, folder: Path, engine: Engine, use_cache: bool) -> Verdi
     if engine is Engine.PDR:
         unbounded = pdr(prepared, seconds=proof.seconds)
     else:
-        common = {"solver": proof.solver, "steps": proof.steps, "seconds": proof.seconds}
-        base = bmc(prepared, **common)
-        step = induction(prepared, **common)
+        solver, seconds = proof.solver, proof.seconds
+        base_steps = max(proof.steps, proof.base_steps)
+        base = bmc(prepared, solver=solver, steps=base_steps, seconds=seconds)
+        step = induction(prepared, solver=solver, steps=proof.steps, seconds=seconds)
     cover = alive = None
     if not any(answer and answer.holds is False for answer in (base, unbounded)):
         alive = survival(prepared, **reach)
@@ -228,7 +233,15 @@ def _key(proof: Proof, engine: Engine, design: Design) -> str:
     if engine is Engine.PDR and (abc := shutil.which("berkeley-abc")) is not None:
         digest.update(Path(abc).read_bytes())
     versions = tuple(importlib.metadata.version(name) for name in _TOOLS)
-    how = (engine.value, proof.solver, proof.steps, proof.cover_steps, versions, design.counts)
+    how = (
+        engine.value,
+        proof.solver,
+        proof.steps,
+        proof.base_steps,
+        proof.cover_steps,
+        versions,
+        design.counts,
+    )
     digest.update(repr(how).encode())
     return digest.hexdigest()[:24]
 

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Registers inside a component, for invariants that its ports cannot state."""
+
+from typing import Any
+
+from amaranth import Signal
+from amaranth.hdl import Fragment
+from amaranth.lib import wiring
+
+__all__ = ["opened"]
+
+
+def opened(component: wiring.Component) -> tuple[Any, dict[str, Signal]]:
+    """Elaborate a component.
+
+    Returns
+    -------
+    The fragment, to be placed instead of the component, and its clocked signals by dotted name.
+
+    Raises
+    ------
+    :exc:`ValueError`
+        If two registers of one module have the same name.
+    """
+    fragment = Fragment.get(component, None)
+    registers: dict[str, Signal] = {}
+    _collect(fragment, "", registers)
+    return fragment, registers
+
+
+def _collect(fragment: Any, prefix: str, registers: dict[str, Signal]) -> None:
+    for statement in fragment.statements.get("sync", ()):
+        for signal in statement._lhs_signals():
+            name = prefix + signal.name
+            if registers.setdefault(name, signal) is not signal:
+                raise ValueError(f"registers must have names of their own, and two are {name}")
+    for subfragment, name, _ in fragment.subfragments:
+        _collect(subfragment, f"{prefix}{name}.", registers)
