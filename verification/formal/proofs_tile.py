@@ -7,8 +7,9 @@ from blindvisor.hdl.smmu.smmu import FAULT_SOURCES
 from blindvisor.verification.formal.channel_table_spec import ChannelTableSpec
 from blindvisor.verification.formal.faults_spec import FaultRecordSpec
 from blindvisor.verification.formal.initiator_spec import InitiatorSpec
+from blindvisor.verification.formal.interrupts_spec import InterruptsSpec
 from blindvisor.verification.formal.laneport_spec import LanePortSpec
-from blindvisor.verification.formal.proof import Proof
+from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.formal.scrub_spec import ScrubSpec
 from blindvisor.verification.formal.target_spec import TargetSpec
 from blindvisor.verification.formal.window_spec import WindowSpec
@@ -74,6 +75,20 @@ TILE_PROOFS = (
             "window-part-words",
             "window-revoked-late",
             "window-uncounted",
+        ),
+    ),
+    Proof(
+        name="interrupts",
+        promises=("P5", "P11"),
+        spec=lambda: InterruptsSpec(cores=2, guest_channels=_REFERENCE.guest_channels),
+        engine=Engine.INDUCTION,
+        base_steps=6,
+        controls=(
+            "mailbox-of-anybody",
+            "external-always-enabled",
+            "mailbox-outlives",
+            "time-never-stops",
+            "timer-of-the-first",
         ),
     ),
     Proof(
