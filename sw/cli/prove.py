@@ -19,11 +19,15 @@ from blindvisor.verification.formal.catalogue import PROOFS
 from blindvisor.verification.formal.control import refute
 from blindvisor.verification.formal.flow import FlowError, tool
 from blindvisor.verification.formal.proof import Engine, Outcome, Proof, Verdict, prove
+from blindvisor.verification.formal.table import render
 
-__all__ = ["FOLDER", "prove_command"]
+__all__ = ["FOLDER", "TABLE", "prove_command"]
 
 FOLDER = Path(__file__).parents[2] / "build" / "formal"
 """Work and cache of proofs; it may be deleted at any time."""
+
+TABLE = Path(__file__).parents[2] / "docs" / "proofs.md"
+"""What ``--table`` writes."""
 
 
 @click.command("prove")
@@ -31,6 +35,7 @@ FOLDER = Path(__file__).parents[2] / "build" / "formal"
 @click.option("--list", "listing", is_flag=True, help="Show all proofs, prove nothing.")
 @click.option("--small", is_flag=True, help="Leave out the large ones.")
 @click.option("--control", is_flag=True, help="Plant each proof's faults: all must be caught.")
+@click.option("--table", is_flag=True, help="Write docs/proofs.md from what this run finds.")
 @click.option("--engine", type=click.Choice([engine.value for engine in Engine]))
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--no-cache", is_flag=True, help="Prove again what has been proved before.")
@@ -40,6 +45,7 @@ def prove_command(
     listing: bool,
     small: bool,
     control: bool,
+    table: bool,
     engine: str | None,
     jobs: int,
     no_cache: bool,
@@ -51,6 +57,8 @@ def prove_command(
     fault makes its proof fail with a counterexample.
     """
     proofs = _chosen(names, small)
+    if table and control:
+        raise CommandError("--table must be without --control: it tells what is proven")
     if listing:
         _list(proofs, as_json)
         return ExitCode.OK
@@ -81,6 +89,10 @@ def prove_command(
         verdict.outcome is expected and (expected is Outcome.PROVEN or verdict.trace)
         for verdict in verdicts.values()
     )
+    if table:
+        beside = TABLE.with_suffix(".new")
+        beside.write_text(render(PROOFS.values(), verdicts))
+        beside.replace(TABLE)
     if as_json:
         results = {
             name: asdict(verdict) | {"outcome": verdict.outcome.value}
