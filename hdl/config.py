@@ -4,6 +4,7 @@
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 __all__ = ["CONFIGURATIONS", "ConfigurationError", "MachineConfig", "load_configuration"]
 
@@ -111,7 +112,7 @@ class MachineConfig:
         """32-bit words of one cluster's memory."""
         return self.memory_bytes // 4
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """All values by name, as a TOML file would hold them."""
         return asdict(self)
 
@@ -149,7 +150,7 @@ def load_configuration(source: str | Path) -> MachineConfig:
         values = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} must be TOML: {error}") from error
-    merged: dict[str, object] = {"name": path.stem}
+    merged: dict[str, Any] = {"name": path.stem}
     if "base" in values:
         base = CONFIGURATIONS.get(str(values.pop("base")))
         if base is None:
@@ -163,4 +164,4 @@ def load_configuration(source: str | Path) -> MachineConfig:
     merged |= values
     if missing := sorted({"width", "height"} - merged.keys()):
         raise ConfigurationError(f"{path} must give {missing[0]} (or a base)")
-    return MachineConfig(**merged)  # pyright: ignore[reportArgumentType] -- checked on creation
+    return MachineConfig(**merged)

@@ -1,6 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """Generated Verilog: identical from run to run, one tile, readable by another tool."""
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -52,7 +53,7 @@ def test_cluster_memory_has_no_initial_contents(verilog):
 
 
 def test_size_grows_with_the_tile_not_with_the_mesh(verilog):
-    taller = generate(MachineConfig(**TINY.as_dict() | {"height": 8}))
+    taller = generate(dataclasses.replace(TINY, height=8))
     tile = verilog.index("module blindvisor_tile")
     assert len(verilog) > 0 < tile
     more_clusters = 3 * 8 - TINY.clusters

@@ -7,6 +7,8 @@ with ARG2 = n it gives up after n words. Any other call ends after ARG0 cycles. 
 is printed again.
 """
 
+from typing import Any
+
 from amaranth import Module, Signal
 from amaranth.back import verilog
 from amaranth.lib import data, fifo, stream, wiring
@@ -20,11 +22,23 @@ STAGING_DEPTH = 8
 
 
 class StandIn(wiring.Component):
-    hypervisor: In(HypervisorBus())
-    interrupt: Out(1)
-    root_key: In(256)
-    tty_out: Out(stream.Signature(data.StructLayout({"byte": 8, "channel": 4})))
-    tty_in: In(stream.Signature(data.StructLayout({"byte": 8, "channel": 4})))
+    hypervisor: Any
+    interrupt: Signal
+    root_key: Signal
+    tty_out: stream.Interface
+    tty_in: stream.Interface
+
+    def __init__(self):
+        byte = stream.Signature(data.StructLayout({"byte": 8, "channel": 4}))
+        super().__init__(
+            {
+                "hypervisor": In(HypervisorBus()),
+                "interrupt": Out(1),
+                "root_key": In(256),
+                "tty_out": Out(byte),
+                "tty_in": In(byte),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

@@ -5,7 +5,7 @@
 import json
 
 import pytest
-from amaranth.back import rtlil
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 
 from blindvisor.hdl.loader.ghash import Ghash
 from blindvisor.verification.canonical import ONE, ZERO, evaluate, variable

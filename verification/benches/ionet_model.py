@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.ionet.flits import (
+    GRANT,
     IO_REQUEST,
     LANE_REPLY,
     LEAF_ANSWER,
@@ -63,11 +64,20 @@ class LeafModel:
             return answer_to(self.index, self.kept)
         return 0
 
-    def advance(self, cycle: int, *, offered: int | None, levels: Sequence[int]) -> None:
-        """Move on to the next cycle. ``levels``: the cluster's interrupts, by cycle."""
+    def advance(
+        self, cycle: int, *, offered: int | None, levels: Sequence[int], command: int
+    ) -> None:
+        """Move on to the next cycle.
+
+        ``levels``: the cluster's interrupts, by cycle; ``command``: what arrives for it, or 0.
+        """
         if self.own_slot(cycle):
             looked = cycle - self.depth - 1  # the root looks one cycle before it sends
             self.interrupts = levels[looked] if looked >= 0 else 0
+        arrived = LEAF_COMMAND.from_bits(command)
+        if arrived.valid and arrived.named and arrived.op == LaneOp.CHANNEL:
+            # The channel's level before the change of its row must not outlive it.
+            self.interrupts &= ~(1 << GRANT.from_bits(arrived.data).channel)
         if self.answer(cycle):
             self.kept = self.due = None
         elif self.asks(cycle):
@@ -189,7 +199,12 @@ class Traffic:
             if leaf.kept is None:
                 self._offered[k] = None
             self.answered[k] += leaf.answer(self.cycle) != 0
-            leaf.advance(self.cycle, offered=offered, levels=self._levels[k])
+            leaf.advance(
+                self.cycle,
+                offered=offered,
+                levels=self._levels[k],
+                command=self._arriving[self.cycle].get(k, 0),
+            )
         self.replied += self.cycle in self._due
         if self._command is not None and self.cycle % 2:
             self._send(self._command)

@@ -2,7 +2,7 @@
 """Key derivation in gateware against the image tool's."""
 
 import pytest
-from amaranth import Module
+from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,6 +14,12 @@ from blindvisor.sw.image.keys import key_encryption_key
 
 class KdfWithCipher(wiring.Component):
     """Derives from ``key``."""
+
+    key: Signal
+    start: Signal
+    valid: Signal
+    half: Signal
+    done: Signal
 
     def __init__(self, *, sboxes):
         self.aes = Aes(sboxes=sboxes)
