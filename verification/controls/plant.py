@@ -134,11 +134,15 @@ for name in json.loads(sys.argv[4]):
 """
 
 _BLOCKS = {
+    "arbiter.py": "blindvisor.hdl.cluster.tile:Tile",
     "cluster": "blindvisor.hdl.cluster.tile:Tile",
     "iocluster": "blindvisor.hdl.iocluster.monitor:Monitor",
     "iocluster/guard.py": "blindvisor.hdl.iocluster.guard:ChannelGuard",
     "iocluster/port.py": "blindvisor.hdl.iocluster.port:HypervisorPort",
     "iocluster/staging.py": "blindvisor.hdl.iocluster.staging:Staging",
+    "ionet": "blindvisor.hdl.ionet.root:IoRoot",
+    "ionet/node.py": "blindvisor.hdl.ionet.node:IoNode",
+    "ionet/tree.py": "blindvisor.hdl.ionet.tree:IoTree",
     "loader": "blindvisor.hdl.loader.loader:Loader",
     "noc": "blindvisor.hdl.cluster.tile:Tile",
     "smmu": "blindvisor.hdl.smmu.smmu:Smmu",

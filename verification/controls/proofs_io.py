@@ -144,16 +144,6 @@ IO_PROOF_FAULTS = (
         "with m.If(self.run):",
     ),
     _one(
-        "grant-by-broadcast",
-        ("P10", "P12"),
-        "a channel row is written by a broadcast too",
-        "smmu/channels.py",
-        "            self.command.valid\n            & self.command.named\n"
-        "            & (self.command.op == LaneOp.CHANNEL)\n            & self.writable",
-        "            self.command.valid\n            & (self.command.op == LaneOp.CHANNEL)\n"
-        "            & self.writable",
-    ),
-    _one(
         "monitor-owner-unasked",
         ("P3",),
         "every command that a cluster accepts changes the table of owners",

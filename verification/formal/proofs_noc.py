@@ -26,7 +26,7 @@ NOC_PROOFS = (
     ),
     Proof(
         name="router-data",
-        promises=("P2", "P12"),
+        promises=("P12",),
         spec=lambda: RouterPairSpec(fifo_depth=2, secret_data=True),
         engine=Engine.INDUCTION,
         base_steps=8,

@@ -39,13 +39,13 @@ TILE_PROOFS = (
     ),
     Proof(
         name="lane-port",
-        promises=("P1", "P2", "P6"),
+        promises=("P1", "P2"),
         spec=lambda: LanePortSpec(words=_REFERENCE.memory_words),
         controls=("lane-port-writes", "lane-port-reads", "lane-wraps", "lane-reply-leaks"),
     ),
     Proof(
         name="target",
-        promises=("P2", "P5", "P8"),
+        promises=("P5", "P8"),
         spec=TargetSpec,
         controls=(
             "target-always-serves",
