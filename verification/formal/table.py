@@ -12,8 +12,8 @@ _HEAD = """\
 
 Written by `blindvisor prove --table`; do not edit. Every proof holds for all inputs and for all
 time, with resets at any time and anything in memories at power-on. What a specification claims
-and what it assumes is in its docstring (`verification/formal/*_spec.py`); what no proof covers is in
-[composition.md](composition.md).
+and what it assumes is in its docstring (`verification/formal/*_spec.py`); what no proof covers is
+in [composition.md](composition.md).
 
 `pdr` is property-directed reachability (ABC); `induction` is k-induction, base case and step
 (bitwuzla). *Seconds* are wall-clock time of the run that proved it, on the machine that wrote this
