@@ -11,11 +11,12 @@ from typing import Any
 
 from amaranth import Module, Signal
 from amaranth.back import verilog
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from blindvisor.hdl.abi import Call, HypervisorRegister
 from blindvisor.hdl.iocluster.bus import HypervisorBus
+from blindvisor.hdl.iocluster.tty_mux import TTY_BYTE
 
 WORD_CYCLES = 8
 STAGING_DEPTH = 8
@@ -29,7 +30,7 @@ class StandIn(wiring.Component):
     tty_in: stream.Interface
 
     def __init__(self):
-        byte = stream.Signature(data.StructLayout({"byte": 8, "channel": 4}))
+        byte = stream.Signature(TTY_BYTE)
         super().__init__(
             {
                 "hypervisor": In(HypervisorBus()),
