@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parents[2] / "build" / "mutation"
 """Work and cache; it may be deleted at any time."""
 
 REQUIRED = 0.95
-"""Share of the mutants that must be killed."""
+"""Share of the mutants that must be killed, of those that are not proved to change nothing."""
 
 
 @click.command("mutate")
@@ -44,9 +44,11 @@ def mutate_command(
 ) -> int:
     """Invert wires of proved blocks, or tie them to 0 or 1, and ask the proofs of each.
 
-    A mutant is killed if a proof of its block then has a counterexample. Ends with 0 only if 95 %
-    are killed and each survivor is explained in verification/mutation/survivors.toml. What is
-    neither killed nor proved in time is unknown: never counted as killed, never explained.
+    A mutant is killed if a proof of its block then has a counterexample. One that is not killed is
+    compared with the block: if both are proved to do the same it is equivalent and does not count.
+    Ends with 0 only if 95 % of those that count are killed and each survivor is explained in
+    verification/mutation/survivors.toml. What is neither killed nor proved in time is unknown:
+    never counted as killed, never explained.
     """
     known = modules()
     if listing:
@@ -64,16 +66,17 @@ def mutate_command(
         }
     except FlowError as error:
         raise CommandError(str(error), ExitCode.MISSING_TOOL) from error
-    good = all(_good(judged) for judged in results.values())
+    good = all(_good(judged) for _, judged in results.values())
     if as_json:
-        shown = {name: _summary(judged) for name, judged in results.items()}
+        shown = {name: _summary(*result) for name, result in results.items()}
         click.echo(json.dumps({"good": good, "modules": shown}, indent=2))
     else:
-        _show(results)
+        _show({name: judged for name, (_, judged) in results.items()})
     return ExitCode.OK if good else ExitCode.CHECK_FAILED
 
 
-def _run(name: str, most: int | None, jobs: int, *, quiet: bool) -> list[Judged]:
+def _run(name: str, most: int | None, jobs: int, *, quiet: bool) -> tuple[str, list[Judged]]:
+    """Return the block's digest and its mutants, judged."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with Progress(*columns, TimeElapsedColumn(), console=console, disable=quiet) as progress:
@@ -83,36 +86,46 @@ def _run(name: str, most: int | None, jobs: int, *, quiet: bool) -> list[Judged]
         for one in session.run(FOLDER, jobs=jobs):
             judged.append(one)
             progress.update(bar, advance=1)
-    return judged
+    return session.block.digest, judged
 
 
 def _good(judged: list[Judged]) -> bool:
-    open_ones = [one for one in judged if one.fate is not Fate.KILLED]
-    explained = all(one.fate is Fate.SURVIVED and one.why for one in open_ones)
-    return explained and len(judged) - len(open_ones) >= REQUIRED * len(judged)
+    explained = all(one.fate is Fate.SURVIVED and one.why for one in _open(judged))
+    return explained and _score(judged) >= REQUIRED
 
 
-def _summary(judged: list[Judged]) -> dict[str, Any]:
+def _open(judged: list[Judged]) -> list[Judged]:
+    return [one for one in judged if one.fate not in (Fate.KILLED, Fate.EQUIVALENT)]
+
+
+def _score(judged: list[Judged]) -> float:
+    counts = Counter(one.fate for one in judged)
+    count = len(judged) - counts[Fate.EQUIVALENT]
+    return counts[Fate.KILLED] / count if count else 0.0
+
+
+def _summary(digest: str, judged: list[Judged]) -> dict[str, Any]:
     counts = Counter(one.fate for one in judged)
     return {
+        "block": digest,
         "mutants": len(judged),
         **{fate.value: counts[fate] for fate in Fate},
-        "score": round(counts[Fate.KILLED] / len(judged), 4) if judged else 0.0,
-        "open": [asdict(one) for one in judged if one.fate is not Fate.KILLED],
+        "score": round(_score(judged), 4),
+        "open": [asdict(one) for one in _open(judged)],
     }
 
 
 def _show(results: dict[str, list[Judged]]) -> None:
     console = Console()
-    table = Table("module", "mutants", "killed", "survived", "unknown", "score", "unexplained")
+    table = Table("module", "mutants", *(fate.value for fate in Fate), "score", "unexplained")
     for name, judged in results.items():
         counts = Counter(one.fate for one in judged)
-        unexplained = sum(one.fate is not Fate.KILLED and not one.why for one in judged)
+        unexplained = sum(not one.why for one in _open(judged))
         table.add_row(
             f"[{'green' if _good(judged) else 'red'}]{name}[/]",
             str(len(judged)),
             *(str(counts[fate]) for fate in Fate),
-            f"{counts[Fate.KILLED] / max(1, len(judged)):.1%}",
+            f"{_score(judged):.1%}",
             str(unexplained),
         )
     console.print(table)

@@ -15,6 +15,7 @@ from amaranth.lib.wiring import In, Out
 from blindvisor.sw.cli import main
 from blindvisor.sw.cli import mutate as command
 from blindvisor.verification.formal.catalogue import PROOFS
+from blindvisor.verification.formal.engines import pdr_available
 from blindvisor.verification.formal.flow import FlowError, convert
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.mutation import judge
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.formal
 
 
 class And(wiring.Component):
-    """The block: an AND, and an OR that the specification may forget."""
+    """The block: an AND, an OR that the specification may forget, a register that is always 0."""
 
     a: Signal
     b: Signal
@@ -37,7 +38,9 @@ class And(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += [self.both.eq(self.a & self.b), self.one.eq(self.a | self.b)]
+        stuck = Signal()
+        m.d.sync += stuck.eq(stuck & self.a)
+        m.d.comb += [self.both.eq(self.a & self.b), self.one.eq(self.a | self.b | stuck)]
         return m
 
 
@@ -81,15 +84,33 @@ def judged(monkeypatch, tmp_path, *, whole: bool, most: int | None = 8):
 
 def test_a_whole_specification_kills_and_a_survivor_is_what_it_forgot(monkeypatch, tmp_path):
     good = judged(monkeypatch, tmp_path, whole=True)
-    assert {one.fate for one in good} == {Fate.KILLED}
-    assert {one.by for one in good} <= {"and: P8-BOTH", "and: P8-ONE", "and: P8-BOTH, P8-ONE"}
+    assert {one.fate for one in good} <= {Fate.KILLED, Fate.EQUIVALENT}
+    assert sum(one.fate is Fate.KILLED for one in good) > 3
+    assert {one.by for one in good if one.fate is Fate.KILLED} <= {"and: P8-BOTH", "and: P8-ONE"}
 
     bad = judged(monkeypatch, tmp_path, whole=False)
     assert [one.mutant for one in bad] == [one.mutant for one in good]
     survivors = [one for one in bad if one.fate is Fate.SURVIVED]
     assert survivors
-    assert all("$_OR_" in one.mutant.where for one in survivors)
-    assert not any("$_OR_" in one.mutant.where for one in bad if one.fate is Fate.KILLED)
+    assert all("Y=(both)" not in one.mutant.where for one in survivors)
+    killed = [one.mutant for one in bad if one.fate is Fate.KILLED]
+    assert all("Y=(both)" in mutant.where for mutant in killed)
+
+
+@pytest.mark.skipif(not pdr_available(), reason="a comparison needs berkeley-abc")
+def test_only_what_does_the_same_is_equivalent(monkeypatch, tmp_path):
+    monkeypatch.setitem(judge.PROOFS, "and", proof(whole=False))
+    monkeypatch.setattr(judge, "modules", lambda: {"and": And})
+    session = prepare("and", tmp_path, most=None)
+    inputs = {
+        mutant.name.split()[0]: mutant
+        for mutant in session.mutants
+        if "$dff" in mutant.where and "Q=(stuck)" in mutant.where
+    }
+    (nothing,) = replace(session, mutants=[inputs["const0"]]).run(tmp_path, jobs=1)
+    (something,) = replace(session, mutants=[inputs["const1"]]).run(tmp_path, jobs=1)
+    assert nothing.fate is Fate.EQUIVALENT
+    assert something.fate is Fate.SURVIVED  # it changes what the specification forgot
 
 
 def test_what_was_judged_is_not_judged_again_and_a_broken_cache_is(monkeypatch, tmp_path):
@@ -173,6 +194,10 @@ def test_too_few_killed_or_an_unexplained_survivor_is_a_failure() -> None:
     assert not command._good([killed] * 18 + [survivor])
     assert not command._good([killed] * 19 + [replace(survivor, why="")])
     assert not command._good([killed] * 19 + [unknown])
+    equivalent = replace(survivor, fate=Fate.EQUIVALENT, why="")
+    assert command._good([killed] * 19 + [equivalent] * 9)
+    assert not command._good([killed] * 18 + [survivor] + [equivalent] * 9)
+    assert not command._good([equivalent])
 
 
 @pytest.mark.parametrize("arguments", [["mutate", "nothing"], ["mutate"]])

@@ -23,6 +23,8 @@ from blindvisor.verification.formal.catalogue import PROOFS
 from blindvisor.verification.formal.engines import bmc, induction, pdr, pdr_available
 from blindvisor.verification.formal.flow import Design, FlowError, Prepared, convert, translate
 from blindvisor.verification.formal.proof import Engine, Proof
+from blindvisor.verification.mutation import equivalent
+from blindvisor.verification.mutation.equivalent import is_equivalent
 from blindvisor.verification.mutation.mutants import Block, Mutant, find_block, make_mutants
 
 __all__ = ["SURVIVORS", "Fate", "Judged", "Session", "explanations", "modules", "prepare"]
@@ -31,6 +33,7 @@ SURVIVORS = Path(__file__).with_name("survivors.toml")
 """Why each known survivor survives."""
 
 _SHALLOW, _DEEP = 4, 24  # steps: most counterexamples are short; what PDR cannot be had for
+_COMPARISON = 60.0  # seconds
 KINDS = ("equivalent", "performance", "assumption")
 
 
@@ -39,8 +42,10 @@ class Fate(StrEnum):
 
     KILLED = "killed"
     """A proof has a counterexample."""
+    EQUIVALENT = "equivalent"
+    """None has, and the mutant is proved to do the same as the block: it cannot be killed."""
     SURVIVED = "survived"
-    """Every proof of the block holds for it, too."""
+    """Every proof of the block holds for it, although it does something else."""
     UNKNOWN = "unknown"
     """Neither was shown in time."""
 
@@ -82,30 +87,41 @@ class Session:
                 yield replace(judged, why=known)
 
     def _judge(self, folder: Path, mutant: Mutant) -> Judged:
-        """Ask the proofs in turn; one that notices is enough."""
+        """Ask the proofs in turn; one that notices is enough. If none does, compare."""
         fate, remarks, all_cached = Fate.SURVIVED, [], True
         for name, design in self.judges.items():
-            entry = folder / "cache" / f"{_key(PROOFS[name], design, mutant)}.json"
-            known = _known(entry)
-            found, by = known or self._ask(PROOFS[name], design, mutant, folder)
-            if known is None and found is not Fate.UNKNOWN:
-                _write_cached(entry, found, by)
-            all_cached &= known is not None
-            if found is Fate.KILLED:
-                by = f"{name}: {by}"
-                return Judged(mutant=mutant, fate=found, by=by, cached=known is not None)
+            found, by, cached = self._remembered(PROOFS[name], design, mutant, folder)
+            all_cached &= cached
+            if found in (Fate.KILLED, Fate.EQUIVALENT):
+                by = f"{name}: {by}" if by else ""
+                return Judged(mutant=mutant, fate=found, by=by, cached=cached)
             if found is Fate.UNKNOWN:
                 fate = found
                 remarks.append(f"{name}: {by}")
         return Judged(mutant=mutant, fate=fate, by=", ".join(remarks), cached=all_cached)
 
-    def _ask(self, proof: Proof, design: Design, mutant: Mutant, folder: Path) -> tuple[Fate, str]:
-        edit = f"{self.block.ready}{mutant.command}\n"
+    def _remembered(
+        self, proof: Proof, design: Design, mutant: Mutant, folder: Path
+    ) -> tuple[Fate, str, bool]:
+        entry = folder / "cache" / f"{_key(proof, design, mutant)}.json"
+        if (known := _known(entry)) is not None:
+            return *known, True
         with TemporaryDirectory(prefix="mutant-", dir=folder) as work:
             try:
-                return _judge(proof, design, edit, Path(work))
+                fate, by = self._ask(proof, design, mutant, Path(work))
             except FlowError as error:
-                return Fate.UNKNOWN, str(error)
+                return Fate.UNKNOWN, str(error), False
+        if fate is not Fate.UNKNOWN:
+            _write_cached(entry, fate, by)
+        return fate, by, False
+
+    def _ask(self, proof: Proof, design: Design, mutant: Mutant, work: Path) -> tuple[Fate, str]:
+        fate, by = _judge(proof, design, f"{self.block.ready}{mutant.command}\n", work)
+        if fate is not Fate.KILLED and pdr_available():
+            limit = min(proof.seconds, _COMPARISON)
+            if is_equivalent(design, self.block, mutant, work, seconds=limit):
+                return Fate.EQUIVALENT, ""
+        return fate, by
 
 
 def modules() -> dict[str, type]:
@@ -201,7 +217,7 @@ def _key(proof: Proof, design: Design, mutant: Mutant) -> str:
 
 def _tools() -> str:
     """Digest of what makes a survivor; a counterexample stays one."""
-    files = (flow.__file__, engines.__file__, __file__)
+    files = (flow.__file__, engines.__file__, equivalent.__file__, __file__)
     return hashlib.sha256(b"".join(Path(str(f)).read_bytes() for f in files)).hexdigest()[:24]
 
 
