@@ -22,7 +22,7 @@ class IngressSpec(wiring.Component):
         allows it.
     P2-WHOLE
         A packet comes in whole and unchanged, or not at all; nothing comes in that did not arrive
-        in that cycle.
+        in that cycle. The wires inside show zeros while a packet is dropped.
     P8-NO-HANG
         What does not come in is dropped at one flit per cycle.
     P9-COUNT
@@ -99,7 +99,10 @@ class IngressSpec(wiring.Component):
                 Assert(accepted == (inside.valid & inside.ready), "P13-COMBINATIONAL"),
             ]
         with m.If(outside.valid & ~passing):
-            m.d.comb += Assert(outside.ready, "P8-NO-HANG")
+            m.d.comb += [
+                Assert(outside.ready, "P8-NO-HANG"),
+                Assert(inside.payload.as_value() == 0, "P2-WHOLE"),
+            ]
         ended = outside.valid & ~passing & flit.last
         was_right = Mux(in_body, was_ours, ours)
         m.d.comb += [
