@@ -130,10 +130,7 @@ def _show(results: dict[str, list[Judged]]) -> None:
         )
     console.print(table)
     for name, judged in results.items():
-        for one in judged:
-            if one.fate is not Fate.KILLED:
-                about = (
-                    f"{name}: {one.mutant.name}: {one.fate}: {one.why or one.by or 'unexplained'}"
-                )
-                console.print(escape(about), highlight=False)
-                console.print(escape(f"    {one.mutant.where}"), style="dim", highlight=False)
+        for one in _open(judged):
+            about = f"{name}: {one.mutant.name}: {one.fate}: {one.why or one.by or 'unexplained'}"
+            console.print(escape(about), highlight=False)
+            console.print(escape(f"    {one.mutant.where}"), style="dim", highlight=False)
