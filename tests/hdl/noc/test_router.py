@@ -218,3 +218,43 @@ def test_random_traffic_arrives_once_whole_unchanged_and_in_order(depth):
         for flit in got[port]:
             board.saw(port, number(flit))
     assert board.outstanding == 0
+
+
+@pytest.mark.parametrize("output", PORTS)
+def test_clear_forgets_who_was_served_last(output):
+    """P5, P12: whoever was served last before it, the same input is first after it."""
+    rivals = [entry for entry in PORTS if output in TURNS[entry]]
+
+    def first_after(last, *, clear):
+        dut = router()
+        sink = getattr(dut, f"{output}_out")
+        heads = []
+
+        async def testbench(ctx):
+            async def offer(entries):
+                for entry in entries:
+                    source = getattr(dut, f"{entry}_in")
+                    ctx.set(source.payload, words([packet(entry, TOWARDS[output], 1)])[0])
+                    ctx.set(source.valid, 1)
+                await ctx.tick()
+                for entry in entries:
+                    ctx.set(getattr(dut, f"{entry}_in").valid, 0)
+
+            ctx.set(sink.ready, 1)
+            await offer([last])
+            await ctx.tick().repeat(2)
+            ctx.set(dut.clear, clear)
+            await ctx.tick()
+            ctx.set(dut.clear, 0)
+            await offer(rivals)
+            for _ in rivals:
+                assert ctx.get(sink.valid)
+                heads.append(PORTS[ctx.get(sink.payload.data) >> 8 & 0xF])
+                await ctx.tick()
+
+        pysim.simulate(dut, place(dut), testbench)
+        return heads
+
+    kept = [first_after(last, clear=0) for last in rivals]
+    assert [heads[-1] for heads in kept] == rivals
+    assert [first_after(last, clear=1) for last in rivals] == [rivals] * len(rivals)
