@@ -7,6 +7,7 @@ from blindvisor.verification.attacks.images import IMAGE_ATTACKS
 from blindvisor.verification.attacks.memory import MEMORY_ATTACKS
 from blindvisor.verification.attacks.ownership import OWNERSHIP_ATTACKS
 from blindvisor.verification.attacks.residue import RESIDUE_ATTACKS
+from blindvisor.verification.attacks.timing import TIMING_ATTACKS
 
 __all__ = ["ATTACKS", "find_attacks"]
 
@@ -18,6 +19,7 @@ ATTACKS: dict[str, Attack] = {
         *CHANNEL_ATTACKS,
         *RESIDUE_ATTACKS,
         *MEMORY_ATTACKS,
+        *TIMING_ATTACKS,
     )
 }
 """By name: what a hypervisor can do alone, then with a VM, then a VM alone."""

@@ -28,9 +28,11 @@ __all__ = [
     "Probe",
     "ProbeKind",
     "channel_address",
+    "finish_frames",
     "prober",
     "read_frames",
     "searcher",
+    "send_word_frame",
     "victim",
 ]
 
@@ -136,7 +138,7 @@ def searcher(memory_bytes: int) -> bytes:
         a.label(name)
         a.emit(lw(13, 11))
         a.beq(13, 0, f"{name}_next")
-        _send_word_frame(a, address=11, word=13)
+        send_word_frame(a, address=11, word=13)
         a.emit(addi(14, 14, -1))
         a.beq(14, 0, f"{name}_done")
         a.label(f"{name}_next")
@@ -144,7 +146,7 @@ def searcher(memory_bytes: int) -> bytes:
         a.bne(11, 12, name)
         a.label(f"{name}_done")
     a.emit(addi(15, 0, 0))
-    _finish(a)
+    finish_frames(a)
     if a.size > _COPIES:
         raise AssertionError(f"the searcher must fit below its copies, not take {a.size} bytes")
     return a.finish()
@@ -184,7 +186,7 @@ def prober(probes: Sequence[Probe], *, speaks_on: int = 0) -> bytes:
         a.emit(addi(8, 0, kind.value))
         a.beq(7, 8, kind.name)
     a.emit(lw(13, 11))
-    _send_word_frame(a, address=11, word=13)
+    send_word_frame(a, address=11, word=13)
     a.jump("next")
     a.label("STORE")
     a.emit(sw(13, 11))
@@ -200,14 +202,14 @@ def prober(probes: Sequence[Probe], *, speaks_on: int = 0) -> bytes:
     a.emit(addi(15, 15, 1))
     a.jump("next")
     a.label("END")
-    _finish(a)
+    finish_frames(a)
     a.label("table")
     for probe in (*probes, Probe(ProbeKind.END)):
         a.emit(probe.kind.value, probe.address, probe.value)
     return a.finish()
 
 
-def _send_word_frame(a: Assembler, *, address: int, word: int) -> None:
+def send_word_frame(a: Assembler, *, address: int, word: int) -> None:
     """Send a frame with the contents of two registers, both of which keep them."""
     a.emit(addi(9, 0, _WORD))
     a.send_byte(9, 10, 8)
@@ -216,7 +218,7 @@ def _send_word_frame(a: Assembler, *, address: int, word: int) -> None:
         a.send_word(9, 10, 8)
 
 
-def _finish(a: Assembler) -> None:
+def finish_frames(a: Assembler) -> None:
     """Send the last frame, with register 15, and stay."""
     a.emit(addi(9, 0, _END))
     a.send_byte(9, 10, 8)

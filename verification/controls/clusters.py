@@ -140,5 +140,58 @@ CLUSTER_FAULTS = (
         breaks="the guest-visible fault address outlives its VM",
         edits=(Edit("cluster/tile.py", "identity.hold.eq(smmu.hold),", "identity.hold.eq(0),"),),
     ),
+    Fault(
+        name="order-kept",
+        promises=("P5", "P12"),
+        breaks="the arbiters of a cluster remember over a change of the owner whom they served",
+        edits=(Edit("arbiter.py", "m.d.sync += behind.eq(0)", "m.d.sync += behind.eq(behind)"),),
+    ),
+    Fault(
+        name="egress-slow",
+        promises=("P13",),
+        breaks="the SMMU looks at a head flit for a cycle before it lets it go",
+        edits=(
+            Edit(
+                "smmu/egress.py",
+                "        swallow = Signal()\n",
+                "        swallow = Signal()\n"
+                "        looked = Signal()\n"
+                "        m.d.sync += looked.eq(self.inside.valid & ~self.inside.ready)\n",
+            ),
+            Edit(
+                "smmu/egress.py",
+                "self.outside.valid.eq(self.inside.valid & ~swallow),",
+                "self.outside.valid.eq(self.inside.valid & ~swallow & (body | looked)),",
+            ),
+            Edit(
+                "smmu/egress.py",
+                "self.inside.ready.eq(swallow | self.outside.ready),",
+                "self.inside.ready.eq(swallow | (self.outside.ready & (body | looked))),",
+            ),
+        ),
+    ),
+    Fault(
+        name="leaf-waits-for-others",
+        promises=("P12",),
+        breaks="a cluster's request stays back for a frame in which another one was answered",
+        edits=(
+            Edit(
+                "ionet/node.py",
+                "        phase = Signal(_Phase)\n",
+                "        crowded = Signal()\n"
+                "        with m.If(own_slot):\n"
+                "            m.d.sync += crowded.eq(0)\n"
+                "        with m.Elif(~self.down.lane & self.down.valid):\n"
+                "            m.d.sync += crowded.eq(1)\n"
+                "        phase = Signal(_Phase)\n",
+            ),
+            Edit(
+                "ionet/node.py",
+                "                with m.If(own_slot):\n                    m.d.comb += self.up",
+                "                with m.If(own_slot & ~crowded):\n"
+                "                    m.d.comb += self.up",
+            ),
+        ),
+    ),
 )
 """In the order of the promises."""
