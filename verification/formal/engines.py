@@ -23,6 +23,7 @@ __all__ = [
     "need",
     "pdr",
     "pdr_available",
+    "replay",
     "survival",
 ]
 
@@ -139,9 +140,14 @@ def need(solver: str) -> None:
         raise FlowError("proofs need bitwuzla, which is not installed: pip install -e '.[formal]'")
 
 
-def bmc(prepared: Prepared, *, solver: str, steps: int, seconds: float) -> Answer:
-    """Check the first ``steps`` time steps from the initial state; proves nothing beyond them."""
-    return _smtbmc(prepared, "base", solver, ["--presat", "-t", str(steps)], seconds)
+def bmc(prepared: Prepared, *, solver: str, steps: int, seconds: float, guide: str = "") -> Answer:
+    """Check the first ``steps`` time steps from the initial state; proves nothing beyond them.
+
+    ``guide`` names a signal of the specification that is to be high all the time: fewer traces, so
+    more steps in the same time.
+    """
+    arguments = ["--presat", "-t", str(steps), *_guided(prepared, guide)]
+    return _smtbmc(prepared, "base", solver, arguments, seconds)
 
 
 def induction(prepared: Prepared, *, solver: str, steps: int, seconds: float) -> Answer:
@@ -149,22 +155,32 @@ def induction(prepared: Prepared, *, solver: str, steps: int, seconds: float) ->
     return _smtbmc(prepared, "step", solver, ["-i", "-t", str(steps)], seconds)
 
 
-def survival(prepared: Prepared, *, solver: str, steps: int, seconds: float) -> Answer:
+def survival(
+    prepared: Prepared, *, solver: str, steps: int, seconds: float, guide: str = ""
+) -> Answer:
     """Look for any run of ``steps`` time steps, without a reset, that keeps all assumptions.
 
     Without one the assumptions contradict each other, be it only after a while, and what is proved
-    of the time after that is proved of nothing.
+    of the time after that is proved of nothing. ``guide``: as for
+    :func:`bmc`.
     """
-    answer = _smtbmc(prepared, "alive", solver, ["-g", *_undisturbed(prepared, steps)], seconds)
+    arguments = ["-g", *_undisturbed(prepared, steps), *_guided(prepared, guide)]
+    answer = _smtbmc(prepared, "alive", solver, arguments, seconds)
     if answer.holds is False:
         detail = f"the assumptions contradict each other: there is no run of {steps} steps"
         return Answer(holds=False, detail=detail, seconds=answer.seconds)
     return answer
 
 
-def covers(prepared: Prepared, *, solver: str, steps: int, seconds: float) -> Answer:
-    """Look for a trace of at most ``steps`` time steps, without a reset, to each cover."""
-    answer = _smtbmc(prepared, "cover", solver, ["-c", *_undisturbed(prepared, steps)], seconds)
+def covers(
+    prepared: Prepared, *, solver: str, steps: int, seconds: float, guide: str = ""
+) -> Answer:
+    """Look for a trace of at most ``steps`` time steps, without a reset, to each cover.
+
+    ``guide``: as for :func:`bmc`; what is reached by one of few traces is reachable.
+    """
+    arguments = ["-c", *_undisturbed(prepared, steps), *_guided(prepared, guide)]
+    answer = _smtbmc(prepared, "cover", solver, arguments, seconds)
     text = (prepared.folder / "cover.log").read_text(errors="replace")
     reached = len(re.findall(r"Reached cover statement", text))
     if answer.holds and reached != prepared.counts["cover"]:
@@ -186,6 +202,16 @@ def _undisturbed(prepared: Prepared, steps: int) -> list[str]:
     return arguments
 
 
+def _guided(prepared: Prepared, guide: str) -> list[str]:
+    """Return arguments for traces in which the guide is high."""
+    if not guide:
+        return []
+    if f"yosys-smt2-output {guide} 1" not in (prepared.folder / "top.smt2").read_text():
+        raise FlowError(f"a guide must be an output of the specification, and {guide} is none")
+    (prepared.folder / "guide.smtc").write_text(f"always\nassume (= [{guide}] true)\n")
+    return ["--smtc", "guide.smtc"]
+
+
 def pdr_available() -> bool:
     """Whether ABC, which brings property-directed reachability, is installed."""
     return shutil.which("berkeley-abc") is not None
@@ -196,7 +222,8 @@ def pdr(prepared: Prepared, *, seconds: float) -> Answer:
     if not pdr_available():
         raise FlowError("this proof needs berkeley-abc: sudo apt-get install berkeley-abc")
     began = time.monotonic()
-    script = f"read_aiger top.aig; fold; strash; pdr -T {seconds:.0f}"
+    (prepared.folder / "top.aiw").unlink(missing_ok=True)
+    script = f"read_aiger top.aig; fold; strash; pdr -T {seconds:.0f}; write_cex -a top.aiw"
     code, text = _run(["berkeley-abc", "-c", script], prepared.folder, "pdr.log", seconds + 10)
     spent = time.monotonic() - began
     # Its own check of the invariant that it found must have passed, too.
@@ -207,3 +234,23 @@ def pdr(prepared: Prepared, *, seconds: float) -> Answer:
     if found:
         return Answer(holds=False, step=int(found[1]), seconds=spent)
     return Answer(holds=None, detail=f"no answer from pdr: {text.strip()[-200:]}", seconds=spent)
+
+
+def replay(prepared: Prepared, *, solver: str, steps: int, seconds: float) -> Answer:
+    """Look for the assertion that PDR's counterexample violates, by another solver, in the design.
+
+    Only the inputs are given, so what comes of them is the solver's own finding.
+    """
+    folder = prepared.folder
+    inputs = int((folder / "top.aig").read_bytes().split(b" ", 3)[2])
+    lines = [line for line in (folder / "top.aiw").read_text().splitlines() if line[:1] in "01"]
+    # The file ends within a line, and tells the map's reader of a count that it does not know.
+    (folder / "replay.aiw").write_text("".join(f"{line[:inputs]}\n" for line in lines))
+    known = [
+        line
+        for line in (folder / "top.aim").read_text().splitlines(keepends=True)
+        if not line.startswith("ninitff")
+    ]
+    (folder / "replay.aim").write_text("".join(known))
+    arguments = ["--presat", "-t", str(steps), "--aig", "replay", "--aig-noheader"]
+    return _smtbmc(prepared, "base", solver, arguments, seconds)

@@ -7,7 +7,7 @@ from amaranth import Signal
 from amaranth.hdl import Fragment
 from amaranth.lib import wiring
 
-__all__ = ["opened"]
+__all__ = ["opened", "states"]
 
 
 def opened(component: wiring.Component) -> tuple[Any, dict[str, Signal]]:
@@ -36,3 +36,23 @@ def _collect(fragment: Any, prefix: str, registers: dict[str, Signal]) -> None:
                 raise ValueError(f"registers must have names of their own, and two are {name}")
     for subfragment, name, _ in fragment.subfragments:
         _collect(subfragment, f"{prefix}{name}.", registers)
+
+
+def states(register: Signal) -> dict[str, int]:
+    """Return the encoding of the state register of an ``m.FSM()``, by the states' names.
+
+    Raises
+    ------
+    :exc:`ValueError`
+        If it is none.
+    """
+    names: dict[str, int] = {}
+    for number in range(1 << len(register)):
+        try:
+            name, _, code = str(register.decoder(number)).rpartition("/")  # pyright: ignore
+        except (KeyError, TypeError):
+            break
+        names[name] = int(code)
+    if not names:
+        raise ValueError(f"a state register must have named states, and {register.name} has none")
+    return names

@@ -24,6 +24,7 @@ from blindvisor.verification.formal.engines import (
     need,
     pdr,
     pdr_available,
+    replay,
     survival,
 )
 from blindvisor.verification.formal.flow import Design, FlowError, Prepared, convert, prepare
@@ -74,6 +75,10 @@ class Proof:
     cover_steps : :class:`int`
         Time steps within which every cover must be reached, and for which some run must keep the
         assumptions.
+    guide : :class:`str`
+        Output of the specification that is high in a helpful environment: where covers lie deep,
+        they, and the run that keeps the assumptions, are looked for there alone. The base case of
+        an induction is then continued there, for ``cover_steps``, so that it finds deep faults.
     seconds : :class:`float`
         Deadline of each run of a solver.
     controls : :class:`tuple` of :class:`str`
@@ -90,6 +95,7 @@ class Proof:
     steps: int = 1
     base_steps: int = 0
     cover_steps: int = 20
+    guide: str = ""
     seconds: float = 120.0
     controls: tuple[str, ...] = ()
     large: bool = False
@@ -158,7 +164,12 @@ def _prove(proof: Proof, folder: Path, engine: Engine, use_cache: bool) -> Verdi
         return known
 
     prepared = prepare(design, folder / proof.name, aiger=engine is Engine.PDR)
-    reach = {"solver": _SCOUT, "steps": proof.cover_steps, "seconds": proof.seconds}
+    reach = {
+        "solver": _SCOUT,
+        "steps": proof.cover_steps,
+        "seconds": proof.seconds,
+        "guide": proof.guide,
+    }
     base = step = unbounded = None
     if engine is Engine.PDR:
         unbounded = pdr(prepared, seconds=proof.seconds)
@@ -166,6 +177,8 @@ def _prove(proof: Proof, folder: Path, engine: Engine, use_cache: bool) -> Verdi
         solver, seconds = proof.solver, proof.seconds
         base_steps = max(proof.steps, proof.base_steps)
         base = bmc(prepared, solver=solver, steps=base_steps, seconds=seconds)
+        if proof.guide and base.holds:
+            base = bmc(prepared, **reach)
         step = induction(prepared, solver=solver, steps=proof.steps, seconds=seconds)
     cover = alive = None
     if not any(answer and answer.holds is False for answer in (base, unbounded)):
@@ -239,6 +252,7 @@ def _key(proof: Proof, engine: Engine, design: Design) -> str:
         proof.steps,
         proof.base_steps,
         proof.cover_steps,
+        proof.guide,
         versions,
         design.counts,
     )
@@ -257,11 +271,11 @@ def _cached(entry: Path, name: str) -> Verdict | None:
 
 
 def _trace(prepared: Prepared, proof: Proof, base: Answer | None, unbounded: Answer | None) -> str:
-    """Readable counterexample; PDR says only how long it is, so it is searched for again."""
+    """Readable counterexample; PDR gives its inputs alone, so another solver follows them."""
     found = base
     if unbounded is not None:
         steps = unbounded.step + 1
-        found = bmc(prepared, solver="yices", steps=steps, seconds=proof.seconds)
+        found = replay(prepared, solver=_SCOUT, steps=steps, seconds=proof.seconds)
     if found is None or found.holds is not False:
         return ""
     vcd = prepared.folder / "base.vcd"

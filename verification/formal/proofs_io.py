@@ -1,13 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proofs of the I/O cluster and its network. Small geometries have every kind of neighbour."""
 
-from blindvisor.hdl.config import MachineConfig
+from blindvisor.hdl.config import CONFIGURATIONS, MachineConfig
 from blindvisor.verification.benches.ionet import line
 from blindvisor.verification.formal.channel_guard_spec import ChannelGuardSpec
 from blindvisor.verification.formal.ionet_spec import IoNeighboursSpec, IoSlotsSpec
 from blindvisor.verification.formal.leaf_spec import LeafSpec
-from blindvisor.verification.formal.monitor_spec import MonitorSpec
-from blindvisor.verification.formal.proof import Proof
+from blindvisor.verification.formal.monitor_calls_spec import (
+    MonitorChannelsSpec,
+    MonitorCodesSpec,
+    MonitorValuesSpec,
+)
+from blindvisor.verification.formal.monitor_lane_spec import (
+    MonitorLaunchSpec,
+    MonitorLoaderSpec,
+    MonitorOwnersSpec,
+)
+from blindvisor.verification.formal.monitor_tables_spec import MonitorTablesSpec
+from blindvisor.verification.formal.proof import Engine, Proof
 
 __all__ = ["IO_PROOFS"]
 
@@ -82,22 +92,60 @@ IO_PROOFS = (
         Proof(
             name=f"monitor-{name}",
             promises=promises,
-            spec=lambda claims=claims: MonitorSpec(TWO_CLUSTERS, claims=claims, deep=False),
-            cover_steps=45,
+            spec=lambda spec=spec: spec(TWO_CLUSTERS),
+            cover_steps=steps,
+            guide="guided",
             seconds=300,
             controls=controls,
             large=True,
         )
-        for name, promises, claims, controls in (
+        for name, promises, spec, steps, controls in (
             (
                 "owners",
                 ("P3", "P4"),
-                ("P3-EDGE", "P4-CLAIM"),
+                MonitorOwnersSpec,
+                100,
                 ("monitor-owner-unasked", "monitor-owner-refused", "rectangle-check"),
             ),
-            ("codes", ("P8",), ("P8-CODE",), ("monitor-loader-code", "monitor-unknown-ok")),
-            ("channels", ("P10",), ("P10-UPDATE",), ("channel-taken",)),
+            ("loader", ("P3",), MonitorLoaderSpec, 65, ("monitor-loader-commands",)),
+            (
+                "launch",
+                ("P6",),
+                MonitorLaunchSpec,
+                70,
+                ("start-any-state", "failed-load-kept", "arguments-not-latched"),
+            ),
+            (
+                "codes",
+                ("P8",),
+                MonitorCodesSpec,
+                50,
+                ("monitor-loader-code", "monitor-unknown-ok"),
+            ),
+            ("values", ("P9",), MonitorValuesSpec, 45, ("loader-word-in-value",)),
+            ("channels", ("P10",), MonitorChannelsSpec, 80, ("channel-taken",)),
         )
+    ),
+    *(
+        Proof(
+            name=f"monitor-tables-{config.clusters}",
+            promises=("P4", "P5", "P8"),
+            spec=lambda config=config: MonitorTablesSpec(config, deep=config.clusters < 16),
+            engine=Engine.INDUCTION,
+            cover_steps=110,
+            guide="guided",
+            seconds=300,
+            controls=(
+                "monitor-frees-unscrubbed",
+                "monitor-claims-nothing",
+                "monitor-keeps-clusters",
+                "monitor-asks-before",
+            )
+            if config.clusters == 2
+            else (),
+            large=True,
+        )
+        for config in (TWO_CLUSTERS, CONFIGURATIONS["reference"])
     ),
 )
 """In the order of the design's parts."""
