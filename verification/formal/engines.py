@@ -143,10 +143,11 @@ def need(solver: str) -> None:
 def bmc(prepared: Prepared, *, solver: str, steps: int, seconds: float, guide: str = "") -> Answer:
     """Check the first ``steps`` time steps from the initial state; proves nothing beyond them.
 
-    ``guide`` names a signal of the specification that is to be high all the time: fewer traces, so
-    more steps in the same time.
+    ``guide`` names a signal of the specification that is to be high all the time, without a reset:
+    fewer traces, so more steps in the same time.
     """
-    arguments = ["--presat", "-t", str(steps), *_guided(prepared, guide)]
+    span = _undisturbed(prepared, steps) if guide else ["-t", str(steps)]
+    arguments = ["--presat", *span, *_guided(prepared, guide)]
     return _smtbmc(prepared, "base", solver, arguments, seconds)
 
 
