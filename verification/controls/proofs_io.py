@@ -196,8 +196,8 @@ IO_PROOF_FAULTS = (
         ("P8",),
         "a call that is refused has spoken to clusters",
         "iocluster/sequences.py",
-        'LaneOp.NONE,\n            first=y',
-        'LaneOp.STATUS,\n            first=y',
+        "LaneOp.NONE,\n            first=y",
+        "LaneOp.STATUS,\n            first=y",
     ),
     _one(
         "monitor-loader-code",

@@ -2,7 +2,9 @@
 """Proofs of the loader's parts."""
 
 from blindvisor.verification.formal.engine_spec import EngineSpec
-from blindvisor.verification.formal.proof import Proof
+from blindvisor.verification.formal.loader_pair_spec import LoaderPairSpec
+from blindvisor.verification.formal.loader_spec import LoaderSpec
+from blindvisor.verification.formal.proof import Engine, Proof
 
 __all__ = ["LOADER_PROOFS"]
 
@@ -14,6 +16,27 @@ LOADER_PROOFS = (
         cover_steps=60,
         seconds=300,
         controls=("cipher-time-of-key",),
+        large=True,
+    ),
+    Proof(
+        name="loader",
+        promises=("P3", "P6"),
+        spec=LoaderSpec,
+        cover_steps=105,
+        guide="guided",
+        seconds=600,
+        controls=("contents-tag", "key-tag", "tag-32-bits"),
+        large=True,
+    ),
+    Proof(
+        name="loader-secrets",
+        promises=("P7",),
+        spec=LoaderPairSpec,
+        engine=Engine.INDUCTION,
+        cover_steps=105,
+        guide="guided",
+        seconds=600,
+        controls=("loader-address-tells", "loader-waits-by-key"),
         large=True,
     ),
 )
