@@ -127,7 +127,7 @@ class HypervisorRegister(enum.Enum, shape=12):
     #                  loading (STAGING takes words), bit 3 saving (SAVED gives words).
     #                  w: any value clears done and the interrupt
     RESULT = 0x018  # r: a Result
-    ABORT = 0x01C  # w: any value ends a running VM_LOAD or VM_SAVE with ABORTED, from its COMMAND on
+    ABORT = 0x01C  # w: any value ends a running VM_LOAD or VM_SAVE with ABORTED, from its COMMAND
     ARG0 = 0x020  # rw
     ARG1 = 0x024
     ARG2 = 0x028
