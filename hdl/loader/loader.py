@@ -19,7 +19,7 @@ from blindvisor.hdl.loader.aes import Aes, cipher_lanes
 from blindvisor.hdl.loader.gcm import GCM_INPUT, BlockKind, Gcm
 from blindvisor.hdl.loader.ghash import hash_cycles
 from blindvisor.hdl.loader.header import HEADER_BLOCKS, HeaderCheck, block_of
-from blindvisor.hdl.loader.kdf import Kdf
+from blindvisor.hdl.loader.kdf import Kdf, KdfLabel
 from blindvisor.hdl.loader.writer import ClusterWriter
 
 __all__ = ["Loader"]
@@ -173,6 +173,7 @@ class Loader(wiring.Component):
             writer.cluster_bytes.eq(check.cluster_bytes),
             writer.blocks.payload.eq(gcm.sink.payload.data),
             writer.stop.eq((phase == _Phase.DRAIN) & (verdict != Result.OK)),
+            kdf.label.eq(KdfLabel.WRAP),
             gcm.nonce.eq(header_read.data),
             gcm.decrypt.eq(1),
             gcm.source.payload.eq(
