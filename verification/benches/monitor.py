@@ -15,7 +15,15 @@ from blindvisor.hdl.iocluster.guard import DENIED_WIDTH, ROW, UPDATE
 from blindvisor.hdl.ionet.flits import LANE_REPLY, LaneOp, lane_command
 from blindvisor.verification.benches.monitor_rules import Clusters, Rules, random_call
 
-CONFIG = MachineConfig(name="bench", width=4, height=3, vms=4, tty_channels=3, mailbox_channels=2)
+CONFIG = MachineConfig(
+    name="bench",
+    width=4,
+    height=3,
+    vms=4,
+    tty_channels=3,
+    mailbox_channels=2,
+    attest_channels=1,
+)
 LONGEST_CALL = 6000
 """Cycles within which every call of this machine ends, with the slowest lane of this bench."""
 

@@ -166,9 +166,10 @@ class Rules:
                 place = slot.x | slot.y << 8 | slot.width << 16 | slot.height << 24
                 return [slot.state.value, place, 0, 0]
             case StatusKind.CHANNEL:
-                tty = index < self.config.tty_channels
-                kind = (ChannelKind.TTY if tty else ChannelKind.MAILBOX).value
-                return [*self.channels[index], kind, denied]
+                kinds = [ChannelKind.TTY] * self.config.tty_channels
+                kinds += [ChannelKind.MAILBOX] * self.config.mailbox_channels
+                kinds += [ChannelKind.ATTEST] * self.config.attest_channels
+                return [*self.channels[index], kinds[index].value, denied]
             case _:
                 return [self.last_load.value, 0, 0, 0]
 

@@ -16,7 +16,15 @@ from blindvisor.verification.benches.monitor_rules import Clusters, Rules
 __all__ = ["SMALL", "Bench"]
 
 LATENCY = 4
-SMALL = MachineConfig(name="test", width=3, height=2, vms=3, tty_channels=2, mailbox_channels=1)
+SMALL = MachineConfig(
+    name="test",
+    width=3,
+    height=2,
+    vms=3,
+    tty_channels=2,
+    mailbox_channels=1,
+    attest_channels=1,
+)
 
 
 class Bench:
