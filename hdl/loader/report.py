@@ -104,8 +104,8 @@ class Reporter(wiring.Component):
 
     Notes
     -----
-    * Thirteen ciphers, two chunks of hash and 36 words long, whatever keys and contents are (P7). A
-      user that takes a word each cycle holds the loader for less than 1,000 cycles (P12).
+    * Thirteen ciphers, three chunks of hash and 36 words long, whatever keys and contents are (P7).
+      A user that takes a word each cycle holds the loader for fewer than 400 cycles (P12).
     * The only register here holds a block of the report: what the label MACHINE gives and the MAC
       come into it, the report key never does.
     """

@@ -197,7 +197,7 @@ def test_reports_are_those_of_the_slot_and_the_nonce():
 
     pysim.simulate(dut, testbench)
     assert len(times) == 1  # P7
-    assert times.pop() < 1000
+    assert times.pop() < 400
 
 
 def test_a_report_waits_for_the_loader():
