@@ -3,11 +3,12 @@
 
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.verification.benches.ionet import line
+from blindvisor.verification.formal.attest_spec import AttestSpec
 from blindvisor.verification.formal.channel_guard_spec import ChannelGuardSpec
 from blindvisor.verification.formal.ionet_spec import IoNeighboursSpec, IoSlotsSpec
 from blindvisor.verification.formal.leaf_spec import LeafSpec
 from blindvisor.verification.formal.monitor_spec import MonitorSpec
-from blindvisor.verification.formal.proof import Proof
+from blindvisor.verification.formal.proof import Engine, Proof
 
 __all__ = ["IO_PROOFS"]
 
@@ -70,6 +71,15 @@ IO_PROOFS = (
             "guard-silent",
             "guard-uncounted",
         ),
+    ),
+    Proof(
+        name="attest",
+        promises=("P10", "P12"),
+        spec=AttestSpec,
+        engine=Engine.INDUCTION,
+        base_steps=10,
+        cover_steps=50,
+        controls=("attest-kept", "attest-early", "attest-waits"),
     ),
     Proof(
         name="leaf",
