@@ -15,6 +15,7 @@ __all__ = ["COMMANDS", "CommandError", "ExitCode", "Settings", "main", "settings
 COMMANDS = {
     # name: (module, attribute, one line of help)
     "attack": ("blindvisor.sw.cli.attack", "attack", "Attack a machine, also with planted faults."),
+    "attest": ("blindvisor.sw.cli.attest", "attest", "Check what a machine reports of a VM."),
     "bench": ("blindvisor.sw.cli.bench", "bench", "Measure generation and simulation."),
     "demo": ("blindvisor.sw.cli.demo", "demo", "Two encrypted guests, all attacks, one report."),
     "doctor": ("blindvisor.sw.cli.doctor", "doctor", "Show which tools are there and what to do."),
