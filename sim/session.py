@@ -140,11 +140,15 @@ def run_scenario(
         If the scenario raised something.
     :exc:`~blindvisor.sim.compiled.SimulatorError`
         If the simulator could not be built, died, or took too long.
+    :exc:`~blindvisor.sim.store.StoreFileError`
+        If the store is none.
 
     Notes
     -----
     Memory without reset starts with random contents, made from the seed, as after power-on.
     """
+    if store is not None:
+        FileStore(store, config.store_rows)  # told here, not from inside of the simulator
     model = compile_machine(verilog, sim=sim, fast=fast, trace=vcd is not None)
     seed = default_seed() if seed is None else seed
     arguments: list[str] = []

@@ -141,11 +141,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _expected() -> tuple[type[Exception], ...]:
     """Exceptions that tell the user something about what was given."""
     from blindvisor.hdl.config import ConfigurationError
+    from blindvisor.sim.store import StoreFileError
     from blindvisor.sw.hypervisor.errors import HypervisorError
     from blindvisor.sw.image.format import ImageError
     from blindvisor.sw.image.keys import KeyFileError
 
-    return (OSError, ConfigurationError, HypervisorError, ImageError, KeyFileError)
+    return (
+        OSError,
+        ConfigurationError,
+        HypervisorError,
+        ImageError,
+        KeyFileError,
+        StoreFileError,
+    )
 
 
 def _sentence(error: Exception) -> str:
