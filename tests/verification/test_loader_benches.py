@@ -17,7 +17,7 @@ from blindvisor.hdl.loader.engine import GcmEngine
 from blindvisor.hdl.loader.loader import Loader
 from blindvisor.hdl.loader.sha256 import Sha256
 from blindvisor.sim.runner import run_bench
-from blindvisor.verification.benches import aes, gcm, loader, sha256
+from blindvisor.verification.benches import aes, gcm, loader, loader_saves, sha256
 
 
 @pytest.mark.cocotb
@@ -49,3 +49,8 @@ def test_hash(tmp_path):
 @pytest.mark.cocotb
 def test_loader(tmp_path):
     assert run_bench(Loader(loader.CONFIG), loader.__name__, tmp_path) == 10
+
+
+@pytest.mark.cocotb
+def test_saves(tmp_path):
+    assert run_bench(Loader(loader_saves.SMALL), loader_saves.__name__, tmp_path) == 7

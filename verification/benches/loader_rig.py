@@ -73,6 +73,13 @@ class Outcome:
 class Rig:
     """The loader with staging on one side and clusters on the other.
 
+    Parameters
+    ----------
+    root_key : :class:`bytes`
+        The device's.
+    config : :class:`MachineConfig`
+        :data:`CONFIG`, or with another size of memory.
+
     Attributes
     ----------
     store
@@ -81,8 +88,9 @@ class Rig:
         Words of each cluster, for saves.
     """
 
-    def __init__(self, dut: Any, *, root_key: bytes) -> None:
+    def __init__(self, dut: Any, *, root_key: bytes, config: MachineConfig = CONFIG) -> None:
         self.dut = dut
+        self.config = config
         self.root_key = root_key
         self.rng = random.Random(cocotb.RANDOM_SEED)
         self.staging_pause = 0.0
@@ -295,7 +303,7 @@ class _Clusters:
                 assert self.refuse is not None
                 return 0
             place = self.address[cluster]
-            assert place < CONFIG.memory_words
+            assert place < self.rig.config.memory_words
             self.address[cluster] = place + 1
             if self.save:
                 assert command.data == 0
@@ -328,9 +336,11 @@ def random_vm(rng: random.Random) -> Vm:
     )
 
 
-async def start(dut: Any, *, epoch: int | None = None) -> tuple[Rig, random.Random]:
+async def start(
+    dut: Any, *, epoch: int | None = None, config: MachineConfig = CONFIG
+) -> tuple[Rig, random.Random]:
     """Return the rig, out of reset, and a source of numbers."""
     rng = random.Random(cocotb.RANDOM_SEED)
-    rig = Rig(dut, root_key=rng.randbytes(32))
+    rig = Rig(dut, root_key=rng.randbytes(32), config=config)
     await rig.reset(epoch=epoch)
     return rig, rng

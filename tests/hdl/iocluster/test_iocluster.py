@@ -223,7 +223,7 @@ def test_authentic_image_is_placed_and_started_and_a_changed_one_scrubbed():
 
         assert await bench.call(Call.VM_CREATE, 2, 0, 0, 1, 1) is Result.OK
         bad = bytearray(good)
-        bad[130] ^= 1
+        bad[165] ^= 1
         assert await bench.load(2, bytes(bad)) == (Result.IMAGE_TAG, len(good) // 4)
         assert bench.clusters.states == [ClusterState.FREE, ClusterState.RUNNING]
         assert await bench.status(StatusKind.VM, 2) == [0, 0, 0, 0]
@@ -236,7 +236,7 @@ def test_load_ends_on_abort_and_words_left_are_dropped():
     async def script(bench):
         assert await bench.call(Call.VM_CREATE, 1, 0, 0, 2, 1) is Result.OK
         assert await bench.access(REG.STAGING, 1) is None
-        await bench.begin(Call.VM_LOAD, 1, 128 + 64 + 16)
+        await bench.begin(Call.VM_LOAD, 1, 160 + 64 + 16)
         while not await bench.access(REG.STATUS) & 4:
             pass
         assert await bench.access(REG.COMMAND, Call.VM_DESTROY.value) is None
@@ -250,7 +250,7 @@ def test_load_ends_on_abort_and_words_left_are_dropped():
 
         # A length that no image has is refused without a word.
         assert await bench.call(Call.VM_CREATE, 1, 0, 0, 2, 1) is Result.OK
-        assert await bench.call(Call.VM_LOAD, 1, 143) is Result.IMAGE_SIZE
+        assert await bench.call(Call.VM_LOAD, 1, 175) is Result.IMAGE_SIZE
 
     Bench(script)
 
