@@ -18,6 +18,11 @@ COMMANDS = {
     "attest": ("blindvisor.sw.cli.attest", "attest", "Check what a machine reports of a VM."),
     "bench": ("blindvisor.sw.cli.bench", "bench", "Measure generation and simulation."),
     "demo": ("blindvisor.sw.cli.demo", "demo", "Two encrypted guests, all attacks, one report."),
+    "demo-save": (
+        "blindvisor.sw.cli.demo_save",
+        "demo_save",
+        "A VM is saved, moved and attested; older states are refused.",
+    ),
     "doctor": ("blindvisor.sw.cli.doctor", "doctor", "Show which tools are there and what to do."),
     "generate": ("blindvisor.sw.cli.generate", "generate", "Write the Verilog of a machine."),
     "image": ("blindvisor.sw.cli.image", "image", "Pack, inspect, verify, rewrap VM images."),
