@@ -236,7 +236,13 @@ def unpack(image: bytes, *, root_key: bytes) -> Unpacked:
     )
 
 
-def rewrap(image: bytes, *, root_key: bytes, new_root_key: bytes) -> bytes:
+def rewrap(
+    image: bytes,
+    *,
+    root_key: bytes,
+    new_root_key: bytes,
+    test_secrets: Secrets | None = None,
+) -> bytes:
     """Return the image for another device: same VM, same contents, same versions.
 
     The VM key is fresh too. With the old one, two devices' owners would hold images under one key,
@@ -249,6 +255,8 @@ def rewrap(image: bytes, *, root_key: bytes, new_root_key: bytes) -> bytes:
         Image for the device with ``root_key``. A saved one is MIGRATED afterwards.
     root_key, new_root_key : :class:`bytes`
         Root keys of the device that it is for and of the one that it shall be for.
+    test_secrets : :class:`Secrets` or None
+        None: fresh ones.
 
     Raises
     ------
@@ -264,7 +272,7 @@ def rewrap(image: bytes, *, root_key: bytes, new_root_key: bytes) -> bytes:
             "a saved image can be packed for another device only if its VM was packed with"
             " permission to migrate (`image pack --migrate`)"
         )
-    fresh = Secrets.fresh()
+    fresh = test_secrets if test_secrets is not None else Secrets.fresh()
     moved = replace(
         header,
         flags=header.flags | (Flags.MIGRATED if header.saved else Flags(0)),

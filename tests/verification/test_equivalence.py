@@ -14,7 +14,9 @@ from blindvisor.sw.image.pack import pack
 from blindvisor.verification.equivalence import steps_of
 
 KEY = bytes(range(32))
-CONFIG = MachineConfig(name="pair", width=2, height=2, vms=3)
+CONFIG = MachineConfig(
+    name="pair", width=2, height=2, vms=3, memory_bytes=8192, attest_channels=1, store_rows=3
+)
 GUESTS = Path(__file__).parents[2] / "sw" / "guests" / "bin"
 
 
@@ -86,4 +88,14 @@ def test_mailbox_carries_the_same_words(both, tmp_path):
     params = {"image": image_of("mailbox", tmp_path, width=1, height=1), "words": words}
     model, rtl = both("blindvisor.verification.equivalence:mailbox", params)
     assert rtl["answers"] == [word + 1 for word in words]
+    assert model == rtl
+
+
+@pytest.mark.cocotb
+def test_a_vm_that_ran_is_saved_alike(both, tmp_path):
+    """Bit by bit: what is in memory after a guest, save numbers, generations, tags."""
+    params = {"image": image_of("hello", tmp_path, width=1, height=2), "height": 2}
+    model, rtl = both("blindvisor.verification.equivalence:saves", params)
+    assert "[exit 0]" in rtl["output"]
+    assert len({*rtl["digests"]}) == 3
     assert model == rtl
