@@ -1,11 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Planted faults of the loader's engine that proofs alone can see."""
+"""Planted faults of the loader that proofs alone can see."""
 
 from blindvisor.verification.controls.plant import Edit, Fault
 
 __all__ = ["LOADER_FAULTS"]
 
 LOADER_FAULTS = (
+    Fault(
+        name="save-number-twice",
+        promises=("P7",),
+        breaks="the count of saves stays where it is, and every save has the same key and nonce",
+        edits=(
+            Edit(
+                "loader/savenumber.py",
+                "m.d.sync += count.eq(count + 1)",
+                "m.d.sync += count.eq(count | 1)",
+            ),
+        ),
+    ),
+    Fault(
+        name="save-number-unasked",
+        promises=("P7",),
+        breaks="a machine without an epoch saves",
+        edits=(
+            Edit(
+                "loader/savenumber.py",
+                "self.available.eq(self.epoch_valid & ~count.all()),",
+                "self.available.eq(~count.all()),",
+            ),
+        ),
+    ),
     Fault(
         name="cipher-time-of-key",
         promises=("P7",),

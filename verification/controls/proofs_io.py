@@ -187,7 +187,7 @@ IO_PROOF_FAULTS = (
         "monitor-loader-code",
         ("P8",),
         "a call ends with whatever code the loader says",
-        "iocluster/sequences.py",
+        "iocluster/images.py",
         "with m.Case(*_LOADER_RESULTS):",
         "with m.Default():",
     ),

@@ -2,11 +2,23 @@
 """Proofs of the loader's parts."""
 
 from blindvisor.verification.formal.engine_spec import EngineSpec
-from blindvisor.verification.formal.proof import Proof
+from blindvisor.verification.formal.proof import Engine, Proof
+from blindvisor.verification.formal.savenumber_spec import SaveNumberSpec
 
 __all__ = ["LOADER_PROOFS"]
 
 LOADER_PROOFS = (
+    Proof(
+        name="save-number",
+        promises=("P7",),
+        spec=SaveNumberSpec,
+        engine=Engine.INDUCTION,
+        steps=2,
+        base_steps=4,
+        cover_steps=6,
+        seconds=60,
+        controls=("save-number-twice", "save-number-unasked"),
+    ),
     Proof(
         name="loader-engine",
         promises=("P7",),
