@@ -89,9 +89,9 @@ def saves(hypervisor: Hypervisor, params: dict[str, Any]) -> dict[str, Any]:
     for _ in range(1000):
         hypervisor.link.advance(1000)
         output += hypervisor.link.tty_read(0).decode("latin-1")
-        if "[exit" in output:
+        if "[exit 0]" in output:
             break
-    hypervisor.link.advance(1000)
+    hypervisor.link.advance(20_000)
     vm.freeze()
     images = [vm.save(), vm.save()]
     vm.destroy()
