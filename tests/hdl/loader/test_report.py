@@ -13,8 +13,10 @@ from Crypto.Cipher import AES
 from Crypto.Hash import CMAC
 from Crypto.Protocol.KDF import SP800_108_Counter
 
-from blindvisor.hdl.abi import REPORT_WORDS
+from blindvisor.hdl.abi import REPORT_WORDS, ChannelRegister
 from blindvisor.hdl.config import MachineConfig
+from blindvisor.hdl.iocluster.attest import AttestChannel
+from blindvisor.hdl.iocluster.channel import ChannelPort
 from blindvisor.hdl.loader.aes import Aes
 from blindvisor.hdl.loader.kdf import Kdf
 from blindvisor.hdl.loader.records import RecordBlock, SlotRecords
@@ -251,3 +253,72 @@ def test_cancel_ends_a_report_at_once_and_leaves_nothing(offset):
                 assert made == report(records[2], nonce)
 
     pysim.simulate(dut, testbench, deadline=20_000)
+
+
+class WithChannel(wiring.Component):
+    """The same behind an attestation channel."""
+
+    guest: Any
+    vm: Signal
+    begin: Signal
+
+    def __init__(self):
+        self.loader = IdleLoader()
+        self.records = self.loader.records
+        super().__init__({"guest": Out(ChannelPort()), "vm": In(8), "begin": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        channel: Any = AttestChannel()
+        m.submodules.channel = channel
+        m.submodules.loader = loader = self.loader
+        connect(m, flipped(self.guest), channel.guest)
+        connect(m, channel.report, loader.port)
+        m.d.comb += [channel.vm.eq(self.vm), loader.begin.eq(self.begin)]
+        return m
+
+
+def test_a_guest_gets_its_report_through_the_channel():
+    rng = random.Random(3)
+    dut = WithChannel()
+    records = {vm: Record(rng) for vm in (1, 2, 3)}
+
+    async def access(ctx, register, word=None) -> Any:
+        fields = {"valid": 1, "write": word is not None, "register": register, "data": word or 0}
+        ctx.set(dut.guest.access, fields)
+        answer = ctx.get(dut.guest.answer)
+        await ctx.tick()
+        ctx.set(dut.guest.access, {"valid": 0})
+        return None if answer.error else answer.data
+
+    async def attested(ctx, nonce, register=ChannelRegister.DATA.value):
+        for place in range(0, 32, 4):
+            word = int.from_bytes(nonce[place : place + 4], "little")
+            assert await access(ctx, register, word) is not None
+        polls = 0
+        while not await access(ctx, ChannelRegister.STATUS.value) & 1:
+            polls += 1
+            assert polls < 500
+        words = [await access(ctx, register) for _ in range(REPORT_WORDS)]
+        assert await access(ctx, register) is None
+        return b"".join(word.to_bytes(4, "little") for word in words)
+
+    async def testbench(ctx):
+        await fill(ctx, dut, records)
+        ctx.set(dut.begin, 1)
+        for vm in (1, 3, 3):
+            ctx.set(dut.vm, vm)
+            nonce = rng.randbytes(32)
+            assert await attested(ctx, nonce) == report(records[vm], nonce)
+        # The owner changes while its report is made.
+        for n in range(8):
+            assert await access(ctx, ChannelRegister.DATA.value, n) is not None
+        await ctx.tick().repeat(150)
+        ctx.set(dut.guest.clear, 1)
+        await ctx.tick()
+        ctx.set(dut.guest.clear, 0)
+        ctx.set(dut.vm, 2)
+        nonce = rng.randbytes(32)
+        assert await attested(ctx, nonce) == report(records[2], nonce)
+
+    pysim.simulate(dut, testbench)
