@@ -156,10 +156,12 @@ class Sha256(wiring.Component):
         write = buffer.write_port()
         read = buffer.read_port(domain="comb")
         phase = Signal(_Feed)
-        place, first = Signal(range(HALVES)), Signal(range(HALVES))
+        place = Signal(range(HALVES))  # the next half is written here
+        first = Signal(range(HALVES))  # and read there
         level = Signal(range(HALVES + 1))
         written = Signal()
-        later, waiting = Signal(64), Signal()  # second half of a block
+        later = Signal(64)  # second half of a block
+        waiting = Signal()
         finishing = Signal()
         padded = Signal()  # the one bit after the message is written
         blocks = Signal(28)

@@ -42,5 +42,29 @@ LOADER_FAULTS = (
             ),
         ),
     ),
+    Fault(
+        name="hash-time-of-data",
+        promises=("P7",),
+        breaks="the hash takes a cycle more for some messages",
+        edits=(
+            Edit(
+                "loader/sha256.py",
+                "advance.eq((~filling | available | ended) & ~halted),",
+                "advance.eq((~filling | available | ended) & ~(halted | (halves == 0))),",
+            ),
+        ),
+    ),
+    Fault(
+        name="hash-kept",
+        promises=("P7",),
+        breaks="the last part of a message stays in the hash's buffer after a clear",
+        edits=(
+            Edit(
+                "loader/sha256.py",
+                "write.en.eq(written),",
+                "write.en.eq(written & ((phase != _Feed.SCRUB) | (place < 4))),",
+            ),
+        ),
+    ),
 )
 """In the order of the design's parts."""

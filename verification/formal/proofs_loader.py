@@ -2,6 +2,7 @@
 """Proofs of the loader's parts."""
 
 from blindvisor.verification.formal.engine_spec import EngineSpec
+from blindvisor.verification.formal.hash_spec import HashSpec
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.formal.savenumber_spec import SaveNumberSpec
 
@@ -27,5 +28,13 @@ LOADER_PROOFS = (
         seconds=300,
         controls=("cipher-time-of-key",),
         large=True,
+    ),
+    Proof(
+        name="hash",
+        promises=("P7",),
+        spec=HashSpec,
+        engine=Engine.INDUCTION,
+        base_steps=20,
+        controls=("hash-time-of-data", "hash-kept"),
     ),
 )
