@@ -34,16 +34,15 @@ def image_states(m: Module, s: Sequences) -> None:
         saving.eq(s.command == Call.VM_SAVE.value),
         load.save.eq(saving),
         load.vm.eq(s.vm),
-        calls.loading.eq(lent & ~saving),
         calls.saving.eq(lent & saving),
         s.lent.eq(lent),
     ]
     with m.State("LEND"):
-        m.d.comb += [load.start.eq(1), lent.eq(1)]
+        m.d.comb += [load.start.eq(1), lent.eq(1), calls.loading.eq(~saving)]
         with m.If(load.busy):
             m.next = "LENT"
     with m.State("LENT"):
-        m.d.comb += lent.eq(1)
+        m.d.comb += [lent.eq(1), calls.loading.eq(~saving)]
         with m.If(load.done):
             m.d.sync += [
                 verdict.eq(Result.CLUSTER_FAULT),

@@ -12,7 +12,14 @@ from blindvisor.hdl.abi import Call, Result
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.iocluster.guard import ROW
 from blindvisor.hdl.iocluster.monitor import Monitor
-from blindvisor.hdl.ionet.flits import CLAIM, LANE_REPLY, STATUS_REPLY, LaneOp, lane_command
+from blindvisor.hdl.ionet.flits import (
+    CLAIM,
+    LANE_REPLY,
+    LAUNCH,
+    STATUS_REPLY,
+    LaneOp,
+    lane_command,
+)
 
 __all__ = ["MonitorSpec"]
 
@@ -27,7 +34,6 @@ REFUSALS = (
     Result.CHANNEL_TAKEN,
     Result.GUEST_CHANNEL_TAKEN,
     Result.BAD_ARGUMENT,
-    Result.NOT_IMPLEMENTED,
 )
 ENDS = (
     *REFUSALS,
@@ -38,6 +44,9 @@ ENDS = (
     Result.IMAGE_TAG,
     Result.ABORTED,
     Result.CLUSTER_FAULT,
+    Result.IMAGE_OLD,
+    Result.STORE_FULL,
+    Result.NO_NONCE,
 )
 
 
@@ -72,6 +81,8 @@ class _Inputs(wiring.Signature):
                 "load_busy": Out(1),
                 "load_done": Out(1),
                 "load_result": Out(Result),
+                "load_resumed": Out(1),
+                "saved_waiting": Out(1),
                 "loader_command": Out(stream.Signature(lane_command(config))),
             }
         )
@@ -89,7 +100,8 @@ class MonitorSpec(wiring.Component):
         The owner of a cluster changes only when the cluster has just accepted CLAIM (to the
         claim's owner) or FREE (to nobody).
     P3-LOADER
-        During a load nothing but ADDRESS and WRITE is sent; otherwise, neither is.
+        During a load nothing but ADDRESS and WRITE is sent, during a save nothing but ADDRESS and
+        READ; otherwise, none of them is.
     P4-CLAIM
         CLAIM goes only to a cluster without an owner, in the claimed rectangle, which is in the
         mesh, for a VM that exists.
@@ -100,7 +112,8 @@ class MonitorSpec(wiring.Component):
     P5-FREE
         FREE goes only to a cluster that has just said that it is clean, with no SCRUB since.
     P6-LAUNCH
-        LAUNCH of a VM comes only after the loader's OK for it, without an abort, and once only.
+        LAUNCH of a VM comes only after the loader's OK for it, without an abort, and once only; it
+        tells whether the loader said that the image is a saved state.
     P8-REFUSED
         A call that ends with a refusal has spoken to no cluster, no channel and not to the
         loader, and has changed neither the owner nor the values.
@@ -175,6 +188,8 @@ class MonitorSpec(wiring.Component):
             dut.load.busy.eq(inputs.load_busy),
             dut.load.done.eq(inputs.load_done),
             dut.load.result.eq(inputs.load_result),
+            dut.load.resumed.eq(inputs.load_resumed),
+            dut.saved_waiting.eq(inputs.saved_waiting),
             dut.rows.eq(rows),
             dut.guard_cluster.eq(self.watched),
         ]
@@ -224,15 +239,19 @@ class MonitorSpec(wiring.Component):
         with m.If(started & (owner != was_owner)):
             m.d.comb += self._claim(claimed | freed, "P3-EDGE")
         placing = (op == LaneOp.WRITE) | (op == LaneOp.ADDRESS)
+        reading = (op == LaneOp.READ) | (op == LaneOp.ADDRESS)
         with m.If(calls.loading & lane.command.valid):
             m.d.comb += self._claim(placing & named, "P3-LOADER")
+        with m.If(calls.saving & lane.command.valid):
+            m.d.comb += self._claim(reading & named, "P3-LOADER")
         loaded_lately = Signal()
-        with m.If(calls.loading):
+        lent = calls.loading | calls.saving
+        with m.If(lent):
             m.d.sync += loaded_lately.eq(1)
         with m.Elif(owed == 0):
             m.d.sync += loaded_lately.eq(0)
-        with m.If(~calls.loading & ~loaded_lately & lane.command.valid):
-            m.d.comb += self._claim(~placing, "P3-LOADER")
+        with m.If(~lent & ~loaded_lately & lane.command.valid):
+            m.d.comb += self._claim(~(placing | reading), "P3-LOADER")
 
         # P4
         claim = data.View(CLAIM, lane.command.payload.data)
@@ -271,20 +290,30 @@ class MonitorSpec(wiring.Component):
             m.d.comb += self._claim(clean, "P5-FREE")
 
         # P6
-        authentic, aborted = Signal(), Signal()
+        authentic, aborted, resumed = Signal(), Signal(), Signal()
+        was_start = Signal()
+        m.d.sync += was_start.eq(dut.load.start)
+        launch = data.View(LAUNCH, lane.command.payload.data)
+        of_vm = launch.owner == self.vm
         launched = lane.command.valid & (op == LaneOp.LAUNCH)
-        with m.If(dut.load.start):
+        with m.If(dut.load.start & ~was_start):
             m.d.sync += aborted.eq(inputs.abort)
         with m.Elif(calls.loading & inputs.abort):
             m.d.sync += aborted.eq(1)
         with m.If(calls.loading & inputs.load_done & (words[0] == self.vm)):
-            m.d.sync += authentic.eq((inputs.load_result == Result.OK) & ~aborted & ~inputs.abort)
-        with m.Elif(sent & (op == LaneOp.LAUNCH) & (lane.command.payload.data == self.vm)):
+            m.d.sync += [
+                authentic.eq((inputs.load_result == Result.OK) & ~aborted & ~inputs.abort),
+                resumed.eq(inputs.load_resumed),
+            ]
+        with m.Elif(sent & (op == LaneOp.LAUNCH) & of_vm):
             m.d.sync += authentic.eq(0)
         with m.Elif(sent & (op == LaneOp.CLAIM) & (claim.owner == self.vm)):
             m.d.sync += authentic.eq(0)
-        with m.If(launched & (lane.command.payload.data == self.vm)):
-            m.d.comb += self._claim(authentic & ~named, "P6-LAUNCH")
+        with m.If(launched & of_vm):
+            m.d.comb += [
+                self._claim(authentic & ~named, "P6-LAUNCH"),
+                self._claim((launch.resumed == resumed) & (launch.reserved == 0), "P6-LAUNCH"),
+            ]
 
         # P8, P9
         changed, values_changed = Signal(), Signal()
@@ -318,7 +347,7 @@ class MonitorSpec(wiring.Component):
                 Cover(
                     well & (call == Call.VM_CREATE.value) & (owner != 0), "a VM owns the cluster"
                 ),
-                Cover(launched & (lane.command.payload.data == self.vm), "a VM is launched"),
+                Cover(launched & of_vm, "a VM is launched"),
                 Cover(well & (call == Call.VM_DESTROY.value), "a VM is destroyed"),
                 Cover(ended & (result == Result.OCCUPIED), "a rectangle is refused"),
                 Cover(ended & (result == Result.GUEST_CHANNEL_TAKEN), "a channel is refused"),

@@ -116,7 +116,7 @@ def test_a_store_without_room_is_full(rows):
     assert found == [0, 1, 0, 0]
 
 
-@pytest.mark.parametrize("after", range(12))
+@pytest.mark.parametrize("after", range(1, 12))
 def test_a_search_that_is_stopped_waits_for_its_response_and_asks_no_more(after):
     _, _, log = run([OTHER] * 16, stop_after=after)
     assert len(log) <= 1 + after
