@@ -143,7 +143,8 @@ class IoCluster(wiring.Component):
             connect(m, guard.channels[config.tty_channels + n], mailbox.guest)
             connect(m, port.mailboxes[n], mailbox.hypervisor)
         if config.attest_channels:
-            m.submodules.attest = attest = AttestChannel()
+            attest: Any = AttestChannel()
+            m.submodules.attest = attest
             connect(m, guard.channels[config.channels - 1], attest.guest)
             connect(m, attest.report, loader.report)
             m.d.comb += attest.vm.eq(guard.rows[config.channels - 1].owner)

@@ -6,7 +6,7 @@ Words of an image are little-endian: byte *n* of a block is bits ``[8n+7:8n]``.
 
 from typing import Any
 
-from amaranth import Cat, Const, Elaboratable, Module, Mux, ResetInserter, Signal
+from amaranth import Cat, Elaboratable, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,14 +14,14 @@ from blindvisor.hdl.abi import Result
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.ionet.lane import LaneUser
 from blindvisor.hdl.loader.aes import Aes, cipher_lanes
-from blindvisor.hdl.loader.gcm import GCM_INPUT, BlockKind
+from blindvisor.hdl.loader.gcm import BlockKind
 from blindvisor.hdl.loader.ghash import hash_cycles
 from blindvisor.hdl.loader.header import HEADER_BLOCKS, block_of
-from blindvisor.hdl.loader.kdf import KdfLabel
 from blindvisor.hdl.loader.loading import contents_states, header_states, unwrap_states
 from blindvisor.hdl.loader.process import Phase, Process
 from blindvisor.hdl.loader.report import Reporter, ReportPort
 from blindvisor.hdl.loader.saving import image_states, make_header, number_states
+from blindvisor.hdl.loader.sharing import share_cipher
 from blindvisor.hdl.loader.store import StorePort
 
 __all__ = ["Loader"]
@@ -155,14 +155,16 @@ class Loader(wiring.Component):
         m = Module()
         s = Process(m, self.config, lanes=self.lanes, digit=self.digit)
         m.submodules.reporter = reporter = Reporter()
+        begin = self.start & ~self.busy & ~reporter.busy
         self._connect_words(m, s)
         self._connect_ports(m, s, reporter)
-        self._connect_cipher(m, s, reporter)
+        m.submodules.aes = aes = Aes(sboxes=self.sboxes)
+        share_cipher(m, s, aes, reporter, root_key=self.root_key, begin=begin)
         make_header(m, s)
 
         with m.Switch(s.phase):
             with m.Case(Phase.IDLE):
-                with m.If(self.start & ~reporter.busy):
+                with m.If(begin):
                     m.d.sync += [
                         Cat(s.save, s.vm, s.length).eq(Cat(self.save, self.vm, self.length)),
                         Cat(s.x, s.y, s.width, s.height).eq(
@@ -296,59 +298,3 @@ class Loader(wiring.Component):
                 Mux(reads.valid, reads.payload.as_value(), writes.payload.as_value())
             ),
         ]
-
-    def _connect_cipher(self, m: Module, s: Process, reporter: Reporter) -> None:
-        """Share cipher and hash, and keep the cipher's key: the root key, then what it unlocks."""
-        m.submodules.aes = aes = Aes(sboxes=self.sboxes)
-        kdf, gcm, sha = s.kdf, s.gcm, s.sha
-        m.d.comb += [
-            aes.user.start.eq(kdf.cipher.start | gcm.cipher.start),
-            aes.user.blocks.eq(Mux(gcm.cipher.start, gcm.cipher.blocks, kdf.cipher.blocks)),
-            kdf.cipher.ready.eq(aes.user.ready),
-            gcm.cipher.ready.eq(aes.user.ready),
-            kdf.cipher.results.eq(aes.user.results),
-            gcm.cipher.results.eq(aes.user.results),
-            kdf.start.eq((s.phase == Phase.DERIVE) | reporter.kdf_start),
-            kdf.mac.eq(reporter.kdf_mac),
-            kdf.label.eq(Mux(s.save | s.check.sealed, KdfLabel.SAVE, KdfLabel.WRAP)),
-            kdf.context.eq(s.header_read.data),
-            kdf.message.eq(sha.digest),
-            reporter.kdf_valid.eq(kdf.valid),
-            reporter.kdf_half.eq(kdf.half),
-            reporter.kdf_done.eq(kdf.done),
-            reporter.hash.ready.eq(sha.sink.ready),
-            reporter.hash_done.eq(sha.done),
-            sha.sink.valid.eq(s.hashed | reporter.hash.valid),
-            sha.sink.payload.eq(gcm.sink.payload.data),
-            sha.finish.eq(s.hash_finish | reporter.hash_finish),
-            gcm.nonce.eq(s.header_read.data),
-            gcm.decrypt.eq(~s.save),
-        ]
-        with m.If(reporter.busy):
-            m.d.comb += [
-                kdf.label.eq(reporter.kdf_label),
-                sha.sink.payload.eq(reporter.hash.payload),
-            ]
-        source = Signal(128)
-        m.d.comb += [
-            source.eq(s.header_read.data),
-            gcm.source.payload.eq(Cat(source, Const(16, GCM_INPUT["count"].width), s.kind)),
-        ]
-        with m.Switch(s.phase):
-            with m.Case(Phase.WRITE):
-                m.d.comb += source.eq(s.gather.blocks.payload)
-            with m.Case(Phase.READ):
-                m.d.comb += source.eq(s.reader.blocks.payload)
-
-        key, first_half = Signal(256), Signal(128)
-        is_second = Signal()
-        m.d.comb += aes.key.eq(key)
-        with m.If((self.start & ~self.busy & ~reporter.busy) | reporter.key_root):
-            m.d.sync += key.eq(self.root_key)
-        # The keystream of both halves of the VM key is there before the second replaces the key.
-        half = Mux(kdf.valid, kdf.half, gcm.sink.payload.data)
-        derived = kdf.valid & (~reporter.busy | reporter.key_derived)
-        with m.If(derived | ((s.phase == Phase.UNWRAP) & gcm.sink.valid)):
-            m.d.sync += [first_half.eq(half), is_second.eq(~is_second)]
-            with m.If(is_second):
-                m.d.sync += key.eq(Cat(first_half, half))

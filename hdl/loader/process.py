@@ -97,8 +97,8 @@ class Process:
         m.submodules.records = self.records = SlotRecords(config)
         m.submodules.kdf = self.kdf = Kdf(lanes=lanes)
         m.submodules.gcm = self.gcm = Gcm(lanes=lanes, digit=digit)
-        m.submodules.sha = sha = Sha256()
-        self.sha: Any = sha  # type checkers do not know what it elaborates to
+        self.sha: Any = Sha256()  # type checkers do not know what it elaborates to
+        m.submodules.sha = self.sha
         m.submodules.header = header = Memory(shape=128, depth=HEADER_BLOCKS, init=[])
         self.header_write = header.write_port()
         self.header_read = header.read_port(domain="comb")
@@ -117,7 +117,7 @@ class Process:
         self.made, self.save = Signal(128), Signal()
         self.record_block = Signal(RecordBlock)
         self.hashed, self.hash_finish, self.digested = Signal(), Signal(), Signal()
-        with m.If(sha.done):
+        with m.If(self.sha.done):
             m.d.sync += self.digested.eq(1)
 
     def go(self, phase: Phase) -> None:
