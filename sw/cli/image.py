@@ -191,9 +191,9 @@ def rewrap_command(source: Path, device_key: Path, new_device_key: Path, output:
     if this device would not accept the image, or if it is a saved state of a VM that was packed
     without --migrate.
     """
-    keys = {"root_key": read_key_file(device_key), "new_root_key": read_key_file(new_device_key)}
+    root_key, new_root_key = read_key_file(device_key), read_key_file(new_device_key)
     try:
-        wrapped = rewrap(source.read_bytes(), **keys)
+        wrapped = rewrap(source.read_bytes(), root_key=root_key, new_root_key=new_root_key)
     except ImageError as error:
         raise CommandError(f"{source}: {error}", ExitCode.CHECK_FAILED) from error
     write_whole(output, wrapped)

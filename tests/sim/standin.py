@@ -56,7 +56,8 @@ class StandIn(wiring.Component):
         m = Module()
         m.submodules.staging = staging = fifo.SyncFIFOBuffered(width=32, depth=STAGING_DEPTH)
         m.submodules.echo = echo = fifo.SyncFIFOBuffered(width=12, depth=4)
-        m.submodules.saved = saved = fifo.SyncFIFO(width=32, depth=STAGING_DEPTH)
+        saved: Any = fifo.SyncFIFO(width=32, depth=STAGING_DEPTH)  # its stubs lack the level
+        m.submodules.saved = saved
         bus = self.hypervisor
         busy, loading, timer = Signal(), Signal(), Signal(32)
         arguments = [Signal(32, name=f"arg{n}") for n in range(5)]

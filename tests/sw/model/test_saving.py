@@ -64,9 +64,16 @@ class Power:
         vm.freeze()
         return vm
 
-    def image(self, **options):
-        options = {"identity": IDENTITY} | options
-        return pack([SPIN] * 2, width=2, height=1, root_key=self.root_key, **options)
+    def image(self, *, identity=IDENTITY, security_version=0, migrate=False):
+        return pack(
+            [SPIN] * 2,
+            width=2,
+            height=1,
+            root_key=self.root_key,
+            identity=identity,
+            security_version=security_version,
+            migrate=migrate,
+        )
 
 
 @pytest.fixture
