@@ -109,7 +109,6 @@ class Lifecycle(wiring.Component):
         # Phases of SCRUBBING: draining while neither is set.
         zeroing = Signal(init=1)
         clean = Signal()
-        resumed = Signal()
 
         claim = data.View(CLAIM, self.command.data)
         launch = data.View(LAUNCH, self.command.data)
@@ -120,7 +119,6 @@ class Lifecycle(wiring.Component):
             self.run.eq(state == ClusterState.RUNNING),
             self.serve.eq((state == ClusterState.RUNNING) | (state == ClusterState.FROZEN)),
             self.hold.eq(~self.serve),
-            self.resumed.eq(resumed & self.serve),
             self.load.eq(state == ClusterState.LOADING),
             self.save.eq(state == ClusterState.FROZEN),
             scrubbing.eq(~self.serve & ~self.load & (state != ClusterState.FREE)),
@@ -177,7 +175,10 @@ class Lifecycle(wiring.Component):
                         ]
                 with m.Case(LaneOp.LAUNCH):
                     with m.If(ours & self.load):
-                        m.d.sync += [state.eq(ClusterState.RUNNING), resumed.eq(launch.resumed)]
+                        m.d.sync += [
+                            state.eq(ClusterState.RUNNING),
+                            self.resumed.eq(launch.resumed),
+                        ]
                 with m.Case(LaneOp.FREEZE):
                     with m.If(ours & self.run):
                         m.d.sync += state.eq(ClusterState.FROZEN)
@@ -190,7 +191,7 @@ class Lifecycle(wiring.Component):
                             state.eq(ClusterState.SCRUBBING),
                             zeroing.eq(0),
                             clean.eq(0),
-                            resumed.eq(0),
+                            self.resumed.eq(0),
                         ]
                 with m.Case(LaneOp.SCRUB):
                     with m.If(self.command.named & drained):
