@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The phases of a load: an image is checked, deciphered and written into clusters."""
 
-from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.utils import exact_log2
 
 from blindvisor.hdl.abi import Result
@@ -88,8 +88,13 @@ def unwrap_states(m: Module, s: Process) -> None:
             s.go(Phase.OPEN_CONTENTS)
             with m.If(older):
                 s.end(Result.IMAGE_OLD)
-            with m.Elif(versions.full):
+            with m.Elif(versions.full & ~_says_nothing(s)):
                 s.end(Result.STORE_FULL)
+
+
+def _says_nothing(s: Process) -> Value:
+    """Whether a new row would only say version 0, never saved: such rows are not written."""
+    return ~s.versions.found & (s.check.security_version == 0) & ~s.check.saved
 
 
 def contents_states(m: Module, s: Process) -> None:
@@ -118,9 +123,9 @@ def contents_states(m: Module, s: Process) -> None:
             s.versions.next_generation.eq(
                 Mux(check.saved, check.generation, s.versions.generation)
             ),
-            s.versions.commit.eq(s.writer.idle & ~s.versions.done),
+            s.versions.commit.eq(s.writer.idle & ~s.versions.done & ~_says_nothing(s)),
         ]
-        with m.If(s.versions.done):
+        with m.If(s.versions.done | (s.writer.idle & _says_nothing(s))):
             s.go(Phase.RECORD)
     with m.Case(Phase.RECORD):
         part = Signal(RecordBlock)

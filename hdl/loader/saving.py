@@ -31,7 +31,7 @@ def number_states(m: Module, s: Process) -> None:
         with m.If(versions.done):
             m.d.sync += s.index.eq(0)
             s.go(Phase.MAKE)
-            with m.If(~versions.found | versions.generation.all()):
+            with m.If(versions.full | versions.generation.all()):
                 s.end(Result.STORE_FULL)
     with m.Case(Phase.MAKE):
         m.d.comb += s.header_write.en.eq(1)

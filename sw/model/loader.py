@@ -150,9 +150,11 @@ class Loader:
             return Result.IMAGE_KEY
         # 5
         place = self._store.find(header.identity)
-        if place is None:
+        row = None if place is None else self._store.rows[place]
+        # A new row would only say version 0, never saved.
+        says_nothing = row is None and header.security_version == 0 and not header.saved
+        if place is None and not says_nothing:
             return Result.STORE_FULL
-        row = self._store.rows[place]
         if row is not None and (
             header.security_version < row.version
             or (header.saved and header.generation < row.generation)
@@ -163,7 +165,7 @@ class Loader:
             version=header.security_version,
             generation=header.generation if header.saved or row is None else row.generation,
         )
-        self._place = place
+        self._place = None if says_nothing else place
         self._header = header
         self._cipher = AES.new(key, AES.MODE_GCM, nonce=header.nonce)
         self._cipher.update(bytes(self._taken))
@@ -177,7 +179,8 @@ class Loader:
             )
         except ValueError:
             return Result.IMAGE_TAG
-        self._store.write(self._place, self._row)
+        if self._place is not None:
+            self._store.write(self._place, self._row)
         header = self._header
         size = header.bytes_per_cluster
         self.memories = [plain[n : n + size] for n in range(0, len(plain), size)]
@@ -233,13 +236,12 @@ class Saver:
             return
         place = store.find(record.identity)
         row = None if place is None else store.rows[place]
-        if place is None or row is None or row.generation == LAST_NUMBER:
+        version, generation = (0, 0) if row is None else (row.version, row.generation)
+        if place is None or generation == LAST_NUMBER:
             self.result = Result.STORE_FULL
             return
         self._place = place
-        self._row = Row(
-            identity=record.identity, version=row.version, generation=row.generation + 1
-        )
+        self._row = Row(identity=record.identity, version=version, generation=generation + 1)
         self._image = seal(
             memories,
             width=record.width,

@@ -145,7 +145,7 @@ async def save_numbers_are_never_used_twice(dut: Any) -> None:
     assert refused.result is Result.NO_NONCE
     assert not refused.saved
     assert refused.commands == 0
-    assert rig.row(IDENTITY) == (0, 0)
+    assert rig.row(IDENTITY) is None
     numbers = []
     for epoch in (5, 6):
         await rig.reset(epoch=epoch)
@@ -162,19 +162,25 @@ async def save_numbers_are_never_used_twice(dut: Any) -> None:
 async def a_full_store_refuses_new_identities(dut: Any) -> None:
     """STORE_FULL for an identity without a row when all are used, and for a save of such a VM."""
     rig, rng = await start(dut, epoch=1, config=SMALL)
+    used = {"size": 16, "security_version": 1}
     for n in range(CONFIG.store_rows):
-        image, _ = make_image(rng, ONE, rig.root_key, size=16, identity=bytes([n + 1] * 16))
+        image, _ = make_image(rng, ONE, rig.root_key, identity=bytes([n + 1] * 16), **used)
         assert (await rig.load(image, ONE)).result is Result.OK
-        assert rig.row(bytes([n + 1] * 16)) == (0, 0)
+        assert rig.row(bytes([n + 1] * 16)) == (1, 0)
+    # Version 0, never saved: no row would tell more than no row does.
     image, _ = make_image(rng, ONE, rig.root_key, size=16)
+    full = list(rig.store)
+    assert (await rig.load(image, ONE)).result is Result.OK
+    assert rig.store == full
+    image, _ = make_image(rng, ONE, rig.root_key, **used)
     refused = await rig.load(image, ONE)
     assert refused.result is Result.STORE_FULL
     assert not refused.writes
     for n in (0, CONFIG.store_rows - 1):
-        image, _ = make_image(rng, ONE, rig.root_key, size=16, identity=bytes([n + 1] * 16))
+        image, _ = make_image(rng, ONE, rig.root_key, identity=bytes([n + 1] * 16), **used)
         assert (await rig.load(image, ONE)).result is Result.OK
-    # The row of the VM that is loaded is lost; then its generations are used up.
-    last, rig.store[-1] = rig.store[-1], 0
+    # The row of the VM that is loaded went to another; then its generations are used up.
+    last, rig.store[-1] = rig.store[-1], rig.store[0]
     fill(rig, rng, ONE)
     refused = await rig.save(ONE)
     assert refused.result is Result.STORE_FULL
@@ -206,7 +212,7 @@ async def saves_can_be_given_up_at_any_time(dut: Any) -> None:
     assert outcome.result is Result.ABORTED
     assert not outcome.saved
     assert outcome.commands == 0
-    assert rig.row(IDENTITY) == (0, 0)
+    assert rig.row(IDENTITY) is None
     rig.saved_pause = 0.1
     for n in range(12):
         outcome = await rig.save(ONE, refuse=rng.randrange(20) if n % 2 else SMALL.memory_words - n)

@@ -162,16 +162,23 @@ def test_an_image_with_a_wrong_tag_leaves_no_trace(power):
 
 
 def test_without_a_row_left_new_identities_are_refused(power):
-    power.load(power.image(identity=b"a" * 16)).destroy()
-    power.load(power.image(identity=b"b" * 16)).destroy()
-    refused(errors.StoreFull, power, power.image(identity=b"c" * 16))
-    power.load(power.image(identity=b"a" * 16))
+    for letter in (b"a", b"b"):
+        power.load(power.image(identity=letter * 16, security_version=1)).destroy()
+    refused(errors.StoreFull, power, power.image(identity=b"c" * 16, security_version=1))
+    power.load(power.image(identity=b"a" * 16, security_version=1)).destroy()
+
+
+def test_an_image_of_version_0_that_was_never_saved_takes_no_row(power):
+    for number in range(4):
+        power.load(power.image(identity=bytes([number]) * 16)).destroy()
+    assert power.store.rows == (None, None)
 
 
 def test_a_save_needs_its_row_and_a_generation_left(power):
     vm = power.frozen(power.image())
-    place = power.store.find(IDENTITY)
-    power.store.write(place, None)
+    place = 0
+    for number in range(2):
+        power.store.write(number, Row(identity=bytes([number]) * 16, version=1, generation=0))
     with pytest.raises(errors.StoreFull):
         vm.save()
     power.store.write(place, Row(identity=IDENTITY, version=0, generation=LAST_NUMBER))
@@ -211,7 +218,7 @@ def test_an_aborted_save_uses_its_number_up_and_nothing_else(power, words):
     link.write(HypervisorRegister.ABORT.value, 1)
     assert link.read(HypervisorRegister.RESULT.value) == Result.ABORTED.value
     assert link.read(HypervisorRegister.SAVED_WORDS.value) == 0
-    assert power.store.rows[0] == Row(identity=IDENTITY, version=0, generation=0)
+    assert power.store.rows == (None, None)
     header = Header.from_bytes(vm.save())
     assert (header.nonce, header.generation) == (save_number(1, 2), 1)
 
