@@ -34,8 +34,12 @@ _FIELDS = {
 }
 """Header bytes by what a change of them does."""
 
-_IDENTITIES = 5
-"""VMs that the images are of: few, so that their versions meet, and more than rows of the store."""
+_IDENTITIES = (0, 0, 0, 1, 1, 1, 2, 2, 3)
+"""VMs that the images are of: few, so that their versions meet, and the last ones rarely, so that
+a store of two rows is full sometimes."""
+
+_VERSIONS = (*[1] * 9, 0, 2)
+_GENERATIONS = (*[2] * 6, 1, 3)
 
 _TAKEN = (1, 40, 200)
 """Words of a saved image after which a hypervisor may give up: the header at the least, so that
@@ -45,6 +49,7 @@ _EDGES = (
     (Call.VM_START, VmState.READY, VmState.RUNNING),
     (Call.VM_FREEZE, VmState.RUNNING, VmState.FROZEN),
     (Call.VM_RESUME, VmState.FROZEN, VmState.RUNNING),
+    (Call.VM_SAVE, VmState.FROZEN, VmState.FROZEN),
     (Call.VM_SAVE, VmState.FROZEN, VmState.FROZEN),
 )
 _EDGES_FROM = frozenset(before for _, before, _ in _EDGES)
@@ -163,7 +168,7 @@ class StepSource:
         usable = any(state is not VmState.EMPTY for state in held)
         likely = [self._create, self._status]
         likely += [self._load] * 3 * (VmState.CREATED in held)
-        likely += [self._change] * 4 * (not {*held}.isdisjoint(_EDGES_FROM))
+        likely += [self._change] * 8 * (not {*held}.isdisjoint(_EDGES_FROM))
         likely += [self._grant, self._grant, self._revoke, self._destroy] * usable
         anything = (
             *(self._create, self._load, self._change, self._destroy, self._grant, self._revoke),
@@ -251,8 +256,8 @@ class StepSource:
             _SPIN.to_bytes(4, "little") + _random_bytes(rng, size - 4)
             for _ in range(width * height)
         ]
-        identity = bytes([rng.randrange(_IDENTITIES)] * 16)
-        version = rng.randrange(3)
+        identity = bytes([rng.choice(_IDENTITIES)] * 16)
+        version = rng.choice(_VERSIONS)
         migrate = rng.random() < 0.5
         secrets = [
             Secrets(
@@ -282,7 +287,7 @@ class StepSource:
             flags=Flags.MIGRATE if migrate else Flags(0),
             identity=identity,
             security_version=version,
-            generation=rng.randrange(4),
+            generation=rng.choice(_GENERATIONS),
             measurement=_random_bytes(rng, 32),
         )
         if migrate and rng.random() < 0.5:

@@ -26,7 +26,7 @@ CONFIG = MachineConfig(
     tty_channels=2,
     mailbox_channels=1,
     attest_channels=1,
-    store_rows=3,
+    store_rows=2,
 )
 LIFE = {
     VmState.CREATED: ClusterState.LOADING,
