@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Planted faults of the loader that proofs alone can see."""
+"""Planted faults of the loader, its save numbers and the store."""
 
 from blindvisor.verification.controls.plant import Edit, Fault
 
@@ -27,6 +27,43 @@ LOADER_FAULTS = (
                 "loader/savenumber.py",
                 "self.available.eq(self.epoch_valid & ~count.all()),",
                 "self.available.eq(~count.all()),",
+            ),
+        ),
+    ),
+    Fault(
+        name="old-state-accepted",
+        promises=("P6",),
+        breaks="a saved state is restored whatever its generation is",
+        edits=(
+            Edit(
+                "loader/loading.py",
+                "check.saved & (check.generation < versions.generation)",
+                "check.saved & Const(0)",
+            ),
+        ),
+    ),
+    Fault(
+        name="old-version-accepted",
+        promises=("P6",),
+        breaks="an image is loaded whatever its security version is",
+        edits=(
+            Edit(
+                "loader/loading.py",
+                "older = (check.security_version < versions.version) | (",
+                "older = Const(0) | (",
+            ),
+        ),
+    ),
+    Fault(
+        name="save-any-state",
+        promises=("P1", "P8"),
+        breaks="VM_SAVE takes a VM in any state",
+        edits=(
+            Edit(
+                "iocluster/checks.py",
+                "refuse((bad_vm(arg0), Result.BAD_VM), (state != needed, Result.WRONG_STATE)),",
+                "refuse((bad_vm(arg0), Result.BAD_VM),"
+                " ((state != needed) & (call is not Call.VM_SAVE), Result.WRONG_STATE)),",
             ),
         ),
     ),
