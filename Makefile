@@ -1,14 +1,17 @@
-# Two targets need nothing else done before: `make demo` and `make test`.
+# Three targets need nothing else done before: `make demo`, `make demo-save` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: demo test lint bench guests controls mutation vectors clean check-system
+.PHONY: demo demo-save test lint bench guests controls mutation vectors clean check-system
 
 demo: $(STAMP)
 	$(BIN)/blindvisor demo
+
+demo-save: $(STAMP)
+	$(BIN)/blindvisor demo-save
 
 test: lint
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal

@@ -10,6 +10,7 @@ from amaranth.lib import enum
 __all__ = [
     "OWN_CLUSTER",
     "REGISTER_OFFSET",
+    "REPORT_WORDS",
     "WINDOW_OFFSET",
     "Call",
     "ChannelKind",
@@ -68,7 +69,7 @@ class Call(enum.Enum, shape=4):
     VM_START = 3  # vm
     VM_FREEZE = 4  # vm
     VM_RESUME = 5  # vm
-    VM_SAVE = 6  # vm
+    VM_SAVE = 6  # vm. The saved image comes out of SAVED
     VM_DESTROY = 7  # vm
     CHANNEL_GRANT = 8  # channel, vm, guest channel
     CHANNEL_REVOKE = 9  # channel
@@ -97,8 +98,11 @@ class Result(enum.Enum, shape=5):
     IMAGE_KEY = 15  # the wrapped key was not made for this machine and this header
     IMAGE_TAG = 16  # header or contents are not what was packed
     ABORTED = 17  # the hypervisor gave up a load
-    NOT_IMPLEMENTED = 18
+    NOT_IMPLEMENTED = 18  # kept for calls to come
     CLUSTER_FAULT = 19  # a cluster did not answer as its state demands; the VM was scrubbed
+    IMAGE_OLD = 20  # the machine has accepted a later version, or a later saved state, of this VM
+    STORE_FULL = 21  # no row left in the store for the versions of another VM identity
+    NO_NONCE = 22  # the key store has no epoch, or all save numbers of this power-on are used
 
 
 class StatusKind(enum.Enum, shape=3):
@@ -120,9 +124,10 @@ class HypervisorRegister(enum.Enum, shape=12):
     LIMITS = 0x00C  # r: VM slots | channels << 8 | TTY channels << 16 | guest channels << 24
     COMMAND = 0x010  # w: a Call; starts it with the arguments as they are now
     STATUS = 0x014  # r: bit 0 busy, bit 1 done (a call ended since the last write here), bit 2
-    #                  loading (STAGING takes words). w: any value clears done and the interrupt
+    #                  loading (STAGING takes words), bit 3 saving (SAVED gives words).
+    #                  w: any value clears done and the interrupt
     RESULT = 0x018  # r: a Result
-    ABORT = 0x01C  # w: any value ends a running VM_LOAD with ABORTED, from its COMMAND on
+    ABORT = 0x01C  # w: any value ends a running VM_LOAD or VM_SAVE with ABORTED, from its COMMAND
     ARG0 = 0x020  # rw
     ARG1 = 0x024
     ARG2 = 0x028
@@ -135,15 +140,22 @@ class HypervisorRegister(enum.Enum, shape=12):
     STAGING = 0x050  # w: next word of the image; bus error (and nothing taken) unless loading
     #                   and STAGING_SPACE is not 0
     STAGING_SPACE = 0x054  # r: words that STAGING takes now
+    SAVED = 0x058  # r: takes the next word of the saved image; bus error while SAVED_WORDS is 0
+    SAVED_WORDS = 0x05C  # r: words that SAVED gives now
     MAILBOX = 0x100  # + 0x20 * n for mailbox n (physical channel tty_channels + n):
     #                  ChannelRegister as the hypervisor sees it
 
 
-class ChannelKind(enum.Enum, shape=1):
+class ChannelKind(enum.Enum, shape=2):
     """What is behind a physical channel."""
 
     TTY = 0
     MAILBOX = 1
+    ATTEST = 2  # w: 8 words of the verifier's nonce; then r: REPORT_WORDS words of report
+
+
+REPORT_WORDS = 36
+"""Words of an attestation report (docs/image.md)."""
 
 
 class ChannelRegister(enum.Enum, shape=4):
@@ -180,6 +192,7 @@ class GuestRegister(enum.Enum, shape=12):
     FAULT_ADDRESS = 0x014  # r: guest-physical address of the last of them. w: clears both
     TIME = 0x018  # r: cycles since launch, low word
     TIME_HIGH = 0x01C  # r: high word
+    FLAGS = 0x020  # r: bit 0: the VM was restored from a saved image ("resumed")
 
 
 class CoreRegister(enum.Enum, shape=12):

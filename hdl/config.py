@@ -33,8 +33,9 @@ class MachineConfig:
         Flits per router input, 2 to 16.
     vms : :class:`int`
         VM slots of the monitor, 1 to 255. VM numbers run from 1 to ``vms``; 0 means nobody.
-    tty_channels, mailbox_channels : :class:`int`
-        Physical I/O channels by kind; 1 to 16 together. TTY channels have the lower numbers.
+    tty_channels, mailbox_channels, attest_channels : :class:`int`
+        Physical I/O channels by kind; 1 to 16 together, numbered in this order. At most one of
+        the last.
     guest_channels : :class:`int`
         Channel numbers a VM can use, 1 to 16; each is a page of its I/O window.
     channel_depth : :class:`int`
@@ -42,6 +43,8 @@ class MachineConfig:
     staging_words : :class:`int`
         Words of image that the hypervisor can place ahead of the loader: a power of two from 4
         to 16384.
+    store_rows : :class:`int`
+        VM identities whose versions the machine remembers, 1 to 256.
 
     Raises
     ------
@@ -59,9 +62,11 @@ class MachineConfig:
     vms: int = 8
     tty_channels: int = 4
     mailbox_channels: int = 2
+    attest_channels: int = 0
     guest_channels: int = 4
     channel_depth: int = 16
     staging_words: int = 512
+    store_rows: int = 16
 
     def __post_init__(self) -> None:
         """Check everything that can be wrong."""
@@ -74,9 +79,11 @@ class MachineConfig:
             ("vms", 1, 255),
             ("tty_channels", 0, 16),
             ("mailbox_channels", 0, 16),
+            ("attest_channels", 0, 1),
             ("guest_channels", 1, 16),
             ("channel_depth", 2, 1024),
             ("staging_words", 4, 16384),
+            ("store_rows", 1, 256),
         ):
             value = getattr(self, name)
             if type(value) is not int:
@@ -93,8 +100,8 @@ class MachineConfig:
             raise ConfigurationError(f"multiply must be true or false, not {self.multiply!r}")
         if not 1 <= self.channels <= 16:
             raise ConfigurationError(
-                f"tty_channels and mailbox_channels together must be from 1 to 16,"
-                f" not {self.channels}"
+                f"tty_channels, mailbox_channels and attest_channels together must be from 1 to"
+                f" 16, not {self.channels}"
             )
 
     @property
@@ -105,7 +112,7 @@ class MachineConfig:
     @property
     def channels(self) -> int:
         """Physical I/O channels."""
-        return self.tty_channels + self.mailbox_channels
+        return self.tty_channels + self.mailbox_channels + self.attest_channels
 
     @property
     def memory_words(self) -> int:
@@ -120,9 +127,9 @@ class MachineConfig:
 CONFIGURATIONS = {
     config.name: config
     for config in (
-        MachineConfig(name="reference", width=4, height=4),
-        MachineConfig(name="small", width=2, height=2),
-        MachineConfig(name="dual", width=2, height=2, cores=2),
+        MachineConfig(name="reference", width=4, height=4, attest_channels=1),
+        MachineConfig(name="small", width=2, height=2, attest_channels=1),
+        MachineConfig(name="dual", width=2, height=2, cores=2, attest_channels=1),
         MachineConfig(name="single", width=1, height=1, vms=1, tty_channels=1, mailbox_channels=1),
     )
 }

@@ -13,6 +13,7 @@ from blindvisor.hdl.iocluster.bus import HypervisorBus
 from blindvisor.hdl.iocluster.iocluster import IoCluster
 from blindvisor.hdl.iocluster.tty_mux import TTY_BYTE
 from blindvisor.hdl.ionet.tree import IoTree
+from blindvisor.hdl.loader.store import StorePort
 
 __all__ = ["TILE_MODULE", "Machine"]
 
@@ -34,6 +35,11 @@ class Machine(wiring.Component):
         A call has ended.
     root_key : :py:`In(256)`
         From the key store: fuses, a bitstream constant, or the bench. First byte in bits [7:0].
+    epoch, epoch_valid : :py:`In(64)`, :py:`In(1)`
+        From the key store: the number of this power-on, which it gives no second time. Without one
+        the machine saves no VM.
+    store : :py:`Out(StorePort(config))`
+        What the machine remembers of each VM identity; beside the key store.
     tty_out, tty_in : streams of TTY_BYTE
         The multiplexed terminal lines.
     """
@@ -41,6 +47,9 @@ class Machine(wiring.Component):
     hypervisor: Any
     interrupt: Signal
     root_key: Signal
+    epoch: Signal
+    epoch_valid: Signal
+    store: Any
     tty_out: stream.Interface
     tty_in: stream.Interface
 
@@ -51,6 +60,9 @@ class Machine(wiring.Component):
                 "hypervisor": In(HypervisorBus()),
                 "interrupt": Out(1),
                 "root_key": In(256),
+                "epoch": In(64),
+                "epoch_valid": In(1),
+                "store": Out(StorePort(config)),
                 "tty_out": Out(stream.Signature(TTY_BYTE)),
                 "tty_in": In(stream.Signature(TTY_BYTE)),
             }
@@ -63,11 +75,14 @@ class Machine(wiring.Component):
         m.submodules.iocluster = iocluster = IoCluster(config)
         m.submodules.tree = tree = IoTree(config)
         connect(m, flipped(self.hypervisor), iocluster.hypervisor)
+        connect(m, iocluster.store, flipped(self.store))
         connect(m, iocluster.tty_out, flipped(self.tty_out))
         connect(m, flipped(self.tty_in), iocluster.tty_in)
         m.d.comb += [
             self.interrupt.eq(iocluster.interrupt),
             iocluster.root_key.eq(self.root_key),
+            iocluster.epoch.eq(self.epoch),
+            iocluster.epoch_valid.eq(self.epoch_valid),
             tree.down.eq(iocluster.down),
             iocluster.up.eq(tree.up),
         ]

@@ -4,6 +4,7 @@
 import json
 import os
 import traceback
+from pathlib import Path
 from typing import Any
 
 import cocotb
@@ -12,7 +13,7 @@ from cocotb.task import bridge
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.sim.events import deliver_to, emit
 from blindvisor.sim.runner import EVENTS_VARIABLE
-from blindvisor.sim.session import JOB_VARIABLE, find_scenario
+from blindvisor.sim.session import JOB_VARIABLE, find_scenario, power_on
 from blindvisor.sim.simlink import SimLink
 from blindvisor.sw.hypervisor.hypervisor import Hypervisor
 
@@ -28,10 +29,15 @@ async def run_scenario(dut: Any) -> None:
         def deliver(event: dict[str, Any]) -> None:
             pipe.write(json.dumps(event) + "\n")
 
+        config = MachineConfig(**job["config"])
+        file = None if job["store"] is None else Path(job["store"])
+        store, epoch = power_on(config, file, epoch=job["epoch"])
         link = SimLink(
             dut,
-            MachineConfig(**job["config"]),
+            config,
             root_key=bytes.fromhex(job["root_key"]),
+            store=store,
+            epoch=epoch,
             cycle_limit=job["cycles"],
             own_clock=job["own_clock"],
         )

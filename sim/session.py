@@ -17,8 +17,10 @@ from blindvisor.sim.compiled import (
 )
 from blindvisor.sim.events import Event, Sink, deliver_to
 from blindvisor.sim.runner import default_seed, simulate
+from blindvisor.sim.store import FileStore
 from blindvisor.sw.hypervisor.hypervisor import Hypervisor
 from blindvisor.sw.model.link import ModelLink
+from blindvisor.sw.model.store import Store
 
 __all__ = [
     "JOB_VARIABLE",
@@ -27,6 +29,7 @@ __all__ = [
     "ScenarioError",
     "compile_machine",
     "find_scenario",
+    "power_on",
     "run_on_model",
     "run_scenario",
 ]
@@ -93,6 +96,8 @@ def run_scenario(
     config: MachineConfig,
     root_key: bytes,
     build_dir: Path,
+    store: Path | None = None,
+    epoch: bool = True,
     sim: str | None = None,
     fast: bool = True,
     seed: int | None = None,
@@ -116,6 +121,8 @@ def run_scenario(
         The machine's configuration and its root key (32 bytes), which the bench stands in for.
     build_dir : :class:`~pathlib.Path`
         Receives log and results.
+    store, epoch
+        See :func:`power_on`.
     fast : :class:`bool`
         Whether to spend compile time on speed; not worth it for a machine that runs briefly, once.
     vcd : :class:`~pathlib.Path`
@@ -133,11 +140,15 @@ def run_scenario(
         If the scenario raised something.
     :exc:`~blindvisor.sim.compiled.SimulatorError`
         If the simulator could not be built, died, or took too long.
+    :exc:`~blindvisor.sim.store.StoreFileError`
+        If the store is none.
 
     Notes
     -----
     Memory without reset starts with random contents, made from the seed, as after power-on.
     """
+    if store is not None:
+        FileStore(store, config.store_rows)  # told here, not from inside of the simulator
     model = compile_machine(verilog, sim=sim, fast=fast, trace=vcd is not None)
     seed = default_seed() if seed is None else seed
     arguments: list[str] = []
@@ -154,6 +165,8 @@ def run_scenario(
         "params": params,
         "config": config.as_dict(),
         "root_key": root_key.hex(),
+        "store": None if store is None else str(store.resolve()),
+        "epoch": epoch,
         "cycles": timeout_cycles,
         "own_clock": model.own_clock,
     }
@@ -188,9 +201,13 @@ def run_on_model(
     *,
     config: MachineConfig,
     root_key: bytes,
+    store: Path | None = None,
+    epoch: bool = True,
     on_event: Sink | None = None,
 ) -> Any:
     """Run the same scenario on the model of the machine, in this process; return its result.
+
+    Parameters are those of :func:`run_scenario`.
 
     Raises
     ------
@@ -200,9 +217,29 @@ def run_on_model(
     function = find_scenario(scenario)
     with deliver_to(on_event or (lambda event: None)):
         try:
-            return function(Hypervisor(ModelLink(config, root_key=root_key)), params)
+            kept, number = power_on(config, store, epoch=epoch)
+            link = ModelLink(config, root_key=root_key, store=kept, epoch=number)
+            return function(Hypervisor(link), params)
         except Exception as error:
             raise ScenarioError(type(error).__name__, str(error), traceback.format_exc()) from error
+
+
+def power_on(config: MachineConfig, file: Path | None, *, epoch: bool) -> tuple[Store, int | None]:
+    """Switch a machine on: return its store and the epoch that it gets.
+
+    Parameters
+    ----------
+    config : :class:`MachineConfig`
+        The machine.
+    file : :class:`~pathlib.Path` or None
+        Keeps the store, and the number of power-ons, from one simulation to the next
+        (:class:`~blindvisor.sim.store.FileStore`). None: it is the first power-on ever.
+    epoch : :class:`bool`
+        Whether the key store gives an epoch: the number of power-ons.
+    """
+    store = Store(config.store_rows) if file is None else FileStore(file, config.store_rows)
+    number = store.power_on()
+    return store, number if epoch else None
 
 
 def find_scenario(name: str) -> Scenario:

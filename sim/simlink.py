@@ -15,6 +15,7 @@ from blindvisor.hdl.abi import HypervisorRegister
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.sw.hypervisor.link import BusError, LinkTimeout
 from blindvisor.sw.hypervisor.monitor import STATUS_BUSY, STATUS_DONE
+from blindvisor.sw.model.store import ROW_BITS, Row, Store
 
 __all__ = ["PERIOD_NS", "SimLink"]
 
@@ -22,7 +23,8 @@ PERIOD_NS = 10
 """Clock period; nothing depends on it but the time axis of traces."""
 
 STAGING_POLL = 256
-"""Cycles between looks at a full staging area: some ten words of the loader's pace."""
+"""Cycles between looks at a full staging area, or for words of a saved image: some ten words of
+the loader's pace."""
 
 TYPING_PAUSE = 1024
 """Cycles between typed bytes. The machine drops a byte for a full channel, as a UART does."""
@@ -44,6 +46,10 @@ class SimLink:
         What it was made from.
     root_key : :class:`bytes`
         Its root key, 32 bytes.
+    store : :class:`~blindvisor.sw.model.store.Store`
+        What it remembers beyond its power-off.
+    epoch : :class:`int` or None
+        What the key store gives it as the epoch of this power-on; None: nothing.
     cycle_limit : :class:`int`
         Cycles after reset after which every call ends with :exc:`LinkTimeout`.
     own_clock : :class:`bool`
@@ -51,8 +57,8 @@ class SimLink:
 
     Notes
     -----
-    Python runs only at accesses, and when a byte is printed or a call ends: everything between
-    costs what the simulator alone does.
+    Python runs only at accesses, and when a byte is printed, the store is asked or a call ends:
+    everything between costs what the simulator alone does.
     """
 
     def __init__(
@@ -61,6 +67,8 @@ class SimLink:
         config: MachineConfig,
         *,
         root_key: bytes,
+        store: Store,
+        epoch: int | None,
         cycle_limit: int,
         own_clock: bool = False,
     ) -> None:
@@ -70,6 +78,8 @@ class SimLink:
         self.cycle_limit = cycle_limit
         self._dut = dut
         self._root_key = root_key
+        self._store = store
+        self._epoch = epoch
         self._own_clock = own_clock
         self._edge = RisingEdge(dut.clk)
         self._stb, self._we = dut.hypervisor__stb, dut.hypervisor__we
@@ -81,11 +91,15 @@ class SimLink:
         self._begin = 0.0
 
     async def start(self) -> None:
-        """Start the clock, reset the machine, listen to its TTYs. Awaited once, before all else."""
+        """Start clock, reset, and what serves the machine's ports. Awaited once, before all."""
         dut = self._dut
         for port in (self._stb, self._we, self._adr, self._dat_w):
             port.value = 0
         dut.root_key.value = int.from_bytes(self._root_key, "little")
+        dut.epoch.value = self._epoch or 0
+        dut.epoch_valid.value = self._epoch is not None
+        dut.store__request__ready.value = 1
+        dut.store__response.value = 0
         dut.tty_in__valid.value = 0
         dut.tty_in__payload.value = 0
         dut.tty_out__ready.value = 1
@@ -98,6 +112,7 @@ class SimLink:
         await self._edge
         self._begin = get_sim_time("ns")
         cocotb.start_soon(self._listen())
+        cocotb.start_soon(self._serve_store())
 
     @property
     def cycles(self) -> int:
@@ -117,6 +132,10 @@ class SimLink:
     def write_words(self, address: int, words: Sequence[int]) -> int:
         """Write words to STAGING as it takes them; return how many it took."""
         return resume(self._burst)(address, words)
+
+    def read_words(self, address: int, count: int) -> list[int]:
+        """Take words from SAVED as it gives them; return fewer if the call ends."""
+        return resume(self._drain)(address, count)
 
     def wait_done(self, timeout: int) -> None:
         """Wait for the completion interrupt."""
@@ -186,6 +205,23 @@ class SimLink:
                 continue  # the load has ended meanwhile, or is about to
         return taken
 
+    async def _drain(self, address: int, count: int) -> list[int]:
+        words: list[int] = []
+        while len(words) < count:
+            waiting = await self._access(HypervisorRegister.SAVED_WORDS.value, None)
+            if waiting == 0:
+                status = await self._access(HypervisorRegister.STATUS.value, None)
+                if not status & STATUS_BUSY or status & STATUS_DONE:
+                    break
+                await self._advance(STAGING_POLL)
+                continue
+            try:
+                for _ in range(min(waiting, count - len(words))):
+                    words.append(await self._access(address, None))
+            except BusError:
+                continue  # the save has failed meanwhile
+        return words
+
     async def _wait_done(self, timeout: int) -> None:
         await self._edge  # what was written last is now done
         if not self._dut.interrupt.value:
@@ -201,6 +237,26 @@ class SimLink:
         # To the falling edge before the last one: exactly at it, the order would be open.
         await Timer(cycles * PERIOD_NS - PERIOD_NS // 2, "ns")
         await self._edge
+
+    async def _serve_store(self) -> None:
+        """Answer the store's port, a cycle after each request; sleeps until there is one."""
+        valid, payload = self._dut.store__request__valid, self._dut.store__request__payload
+        response = self._dut.store__response
+        index_bits = max(1, (len(self._store.rows) - 1).bit_length())
+        requested = RisingEdge(valid)
+        while True:
+            if not valid.value:
+                await requested
+            await self._edge
+            asked = int(payload.value)
+            write, index = asked & 1, asked >> 1 & (1 << index_bits) - 1
+            if write:
+                row = asked >> 1 + index_bits & (1 << ROW_BITS) - 1
+                self._store.write(index, Row.from_bits(row))
+            kept = self._store.rows[index]
+            response.value = (kept.as_bits() if kept is not None else 0) << 1 | 1
+            await self._edge
+            response.value = 0
 
     async def _listen(self) -> None:
         """Collect what is printed; sleeps until the machine offers a byte."""

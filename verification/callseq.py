@@ -13,8 +13,8 @@ from blindvisor.hdl.config import MachineConfig
 from blindvisor.sw.hypervisor.errors import ImageTruncated
 from blindvisor.sw.hypervisor.hypervisor import Hypervisor
 from blindvisor.sw.hypervisor.status import ChannelStatus, ClusterStatus, VmStatus
-from blindvisor.sw.image.format import HEADER_BYTES, KEY_BYTES, NONCE_BYTES, TAG_BYTES
-from blindvisor.sw.image.pack import Secrets, pack
+from blindvisor.sw.image.format import HEADER_BYTES, KEY_BYTES, NONCE_BYTES, TAG_BYTES, Flags
+from blindvisor.sw.image.pack import Secrets, pack, rewrap, seal
 
 __all__ = ["Outcome", "Snapshot", "Step", "StepSource", "execute", "snapshot"]
 
@@ -25,7 +25,8 @@ _FIELDS = {
     "version": range(8, 10),
     "flags": range(10, 12),
     "size": range(12, 14),
-    "reserved": (14, 15, *range(24, 32), *range(60, 64), *range(124, 128)),
+    "reserved": (14, 15, *range(28, 32), *range(60, 64), *range(124, 128)),
+    "what only saved images have": (*range(24, 28), *range(128, 160)),
     "bytes per cluster": range(16, 20),
     "authenticated": (*range(20, 24), *range(32, 60)),
     "wrapped key": range(64, 112),
@@ -33,11 +34,22 @@ _FIELDS = {
 }
 """Header bytes by what a change of them does."""
 
+_IDENTITIES = (0, 0, 0, 1, 1, 1, 2, 2, 3)
+"""VMs that the images are of: few, so that their versions meet, and the last ones rarely, so that
+a store of two rows is full sometimes."""
+
+_VERSIONS = (*[1] * 9, 0, 2)
+_GENERATIONS = (*[2] * 6, 1, 3)
+
+_TAKEN = (1, 40, 200)
+"""Words of a saved image after which a hypervisor may give up: the header at the least, so that
+the save number is used up, and never so many that the row of the store may be written."""
 
 _EDGES = (
     (Call.VM_START, VmState.READY, VmState.RUNNING),
     (Call.VM_FREEZE, VmState.RUNNING, VmState.FROZEN),
     (Call.VM_RESUME, VmState.FROZEN, VmState.RUNNING),
+    (Call.VM_SAVE, VmState.FROZEN, VmState.FROZEN),
     (Call.VM_SAVE, VmState.FROZEN, VmState.FROZEN),
 )
 _EDGES_FROM = frozenset(before for _, before, _ in _EDGES)
@@ -48,26 +60,29 @@ class Step:
     """One call: its number, its arguments, and for VM_LOAD what the hypervisor then sends.
 
     An image that is shorter than the length in the arguments makes the hypervisor abort before
-    it sends a word.
+    it sends a word. A VM_SAVE with ``take`` is aborted after so many words.
     """
 
     call: int
     arguments: tuple[int, ...]
     image: bytes = b""
+    take: int | None = None
 
     def __str__(self) -> str:
         """Fit for a failure message."""
         name = Call(self.call).name if self.call in {call.value for call in Call} else self.call
         image = f" with {len(self.image)} bytes" if self.image else ""
-        return f"{name}({', '.join(map(hex, self.arguments))}){image}"
+        take = f" for {self.take} words" if self.take is not None else ""
+        return f"{name}({', '.join(map(hex, self.arguments))}){image}{take}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the hypervisor sees after a step: RESULT, and VALUE0..VALUE3."""
+    """What the hypervisor sees after a step: RESULT, VALUE0..VALUE3, and a saved image."""
 
     result: Result
     values: tuple[int, int, int, int]
+    saved: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +97,34 @@ class Snapshot:
 
 def execute(hypervisor: Hypervisor, step: Step) -> Outcome:
     """Make the call of a step."""
+    saved = b""
     if step.call == Call.VM_LOAD.value:
         vm, length = step.arguments
         try:
             result = hypervisor.load(vm, step.image, length=length)
         except ImageTruncated:
             result = Result(hypervisor.link.read(HypervisorRegister.RESULT.value))
+    elif step.call == Call.VM_SAVE.value:
+        result, given = _save(hypervisor, step)
+        saved = given if result is Result.OK else b""
     else:
         result = hypervisor.invoke(step.call, *step.arguments)
-    return Outcome(result=result, values=hypervisor.values())
+    return Outcome(result=result, values=hypervisor.values(), saved=saved)
+
+
+def _save(hypervisor: Hypervisor, step: Step) -> tuple[Result, bytes]:
+    vm = step.arguments[0]
+    if step.take is None:
+        return hypervisor.save(vm)
+    link, register = hypervisor.link, HypervisorRegister
+    link.write(register.ARG0.value, vm)
+    link.write(register.COMMAND.value, Call.VM_SAVE.value)
+    link.read_words(register.SAVED.value, step.take)
+    link.write(register.ABORT.value, 1)
+    link.wait_done(hypervisor.timeout)
+    result = Result(link.read(register.RESULT.value))
+    link.write(register.STATUS.value, 1)
+    return result, b""
 
 
 def snapshot(hypervisor: Hypervisor) -> Snapshot:
@@ -134,7 +168,7 @@ class StepSource:
         usable = any(state is not VmState.EMPTY for state in held)
         likely = [self._create, self._status]
         likely += [self._load] * 3 * (VmState.CREATED in held)
-        likely += [self._change] * 4 * (not {*held}.isdisjoint(_EDGES_FROM))
+        likely += [self._change] * 8 * (not {*held}.isdisjoint(_EDGES_FROM))
         likely += [self._grant, self._grant, self._revoke, self._destroy] * usable
         anything = (
             *(self._create, self._load, self._change, self._destroy, self._grant, self._revoke),
@@ -197,7 +231,7 @@ class StepSource:
             case 2:  # the hypervisor gives up
                 image, length = image[: HEADER_BYTES // 2], HEADER_BYTES + TAG_BYTES + 16
             case 3:
-                length = rng.choice((0, 4, 128, 143, length - 16, length + 1, length + 16))
+                length = rng.choice((0, 4, 160, 175, length - 16, length + 1, length + 16))
                 length = rng.choice((length, 0xFFFF_FFF0))
                 image = image.ljust(min(length, 2 * len(image)), b"\0")
                 # What is sent must be all that is asked for, lest it becomes an abort.
@@ -215,24 +249,50 @@ class StepSource:
     def _good_image(
         self, rng: Random, width: int, height: int, *, root_key: bytes | None = None
     ) -> bytes:
+        """An image that a machine accepts, unless it has accepted a later one of the same VM."""
+        key = self._root_key if root_key is None else root_key
         size = 16 * rng.randint(1, 3)
         memories = [
             _SPIN.to_bytes(4, "little") + _random_bytes(rng, size - 4)
             for _ in range(width * height)
         ]
-        return pack(
-            memories,
-            width=width,
-            height=height,
-            root_key=self._root_key if root_key is None else root_key,
-            identity=_random_bytes(rng, 16),
-            security_version=rng.getrandbits(32),
-            test_secrets=Secrets(
+        identity = bytes([rng.choice(_IDENTITIES)] * 16)
+        version = rng.choice(_VERSIONS)
+        migrate = rng.random() < 0.5
+        secrets = [
+            Secrets(
                 vm_key=_random_bytes(rng, KEY_BYTES),
                 wrap_nonce=_random_bytes(rng, NONCE_BYTES),
                 nonce=_random_bytes(rng, NONCE_BYTES),
-            ),
+            )
+            for _ in range(2)
+        ]
+        if rng.randrange(3):
+            return pack(
+                memories,
+                width=width,
+                height=height,
+                root_key=key,
+                identity=identity,
+                security_version=version,
+                migrate=migrate,
+                test_secrets=secrets[0],
+            )
+        saved = seal(
+            memories,
+            width=width,
+            height=height,
+            root_key=key,
+            number=_random_bytes(rng, NONCE_BYTES),
+            flags=Flags.MIGRATE if migrate else Flags(0),
+            identity=identity,
+            security_version=version,
+            generation=rng.choice(_GENERATIONS),
+            measurement=_random_bytes(rng, 32),
         )
+        if migrate and rng.random() < 0.5:
+            return rewrap(saved, root_key=key, new_root_key=key, test_secrets=secrets[1])
+        return saved
 
     def _change(self, rng: Random) -> Step:
         held = {*self._states.values()}
@@ -241,7 +301,8 @@ class StepSource:
         vm = self._vm(rng, before)
         if self._states.get(vm) is before:
             self._states[vm] = after
-        return Step(call=call.value, arguments=(vm,))
+        take = rng.choice(_TAKEN) if call is Call.VM_SAVE and rng.randrange(4) == 0 else None
+        return Step(call=call.value, arguments=(vm,), take=take)
 
     def _destroy(self, rng: Random) -> Step:
         vm = self._vm(rng, *(state for state in VmState if state is not VmState.EMPTY))

@@ -26,6 +26,8 @@ class Identity(wiring.Component):
     own, last : :py:`In(COORDINATES)`
         This cluster's guest coordinates, and the largest of the VM. Mesh coordinates never come
         here.
+    resumed : :py:`In(1)`
+        The VM was restored from a saved image.
     time : :py:`In(64)`
         Cycles since launch.
     denied : :py:`In(1)`, denied_address : :py:`In(30)`
@@ -37,6 +39,7 @@ class Identity(wiring.Component):
     hold: Signal
     own: data.View
     last: data.View
+    resumed: Signal
     time: Signal
     denied: Signal
     denied_address: Signal
@@ -49,6 +52,7 @@ class Identity(wiring.Component):
                 "hold": In(1),
                 "own": In(COORDINATES),
                 "last": In(COORDINATES),
+                "resumed": In(1),
                 "time": In(64),
                 "denied": In(1),
                 "denied_address": In(30),
@@ -83,6 +87,7 @@ class Identity(wiring.Component):
             (GuestRegister.FAULTS, count),
             (GuestRegister.TIME, self.time[:32]),
             (GuestRegister.TIME_HIGH, self.time[32:]),
+            (GuestRegister.FLAGS, self.resumed),
         )
         with m.If(bus.stb):
             with m.Switch(bus.adr):

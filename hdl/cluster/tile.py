@@ -136,6 +136,7 @@ class Tile(wiring.Component):
             interconnect.hold.eq(smmu.hold),
             identity.own.eq(smmu.own),
             identity.last.eq(smmu.last),
+            identity.resumed.eq(smmu.resumed),
             identity.hold.eq(smmu.hold),
             identity.time.eq(interrupts.time),
             identity.denied.eq(smmu.denied | window.denied),

@@ -19,9 +19,9 @@ class CallPort(wiring.Signature):
     command, arguments : :py:`Out(32)`, :py:`Out(data.ArrayLayout(32, 5))`
         The words written; valid with ``start``.
     abort : :py:`Out(1)`
-        Ends a VM_LOAD; ignored while none runs.
-    busy, loading : :py:`In(1)`
-        A call runs (also after power-on); the call takes words of an image.
+        Ends a VM_LOAD or VM_SAVE; ignored while none runs.
+    busy, loading, saving : :py:`In(1)`
+        A call runs (also after power-on); the call takes words of an image; it gives such words.
     ended : :py:`In(1)`
         One cycle, the last of ``busy``.
     result, values : :py:`In(Result)`, :py:`In(data.ArrayLayout(32, 4))`
@@ -37,6 +37,7 @@ class CallPort(wiring.Signature):
                 "abort": Out(1),
                 "busy": In(1),
                 "loading": In(1),
+                "saving": In(1),
                 "ended": In(1),
                 "result": In(Result),
                 "values": In(data.ArrayLayout(32, 4)),
@@ -49,18 +50,21 @@ class LoadPort(wiring.Signature):
 
     Members
     -------
-    start, x, y, width, height, length
-        One cycle; the rectangle in machine coordinates, and the bytes of the image.
+    start, save, vm, x, y, width, height, length
+        Held until ``busy``: a save, not a load; the slot; the rectangle in machine coordinates; the
+        bytes of the image to load.
     abort : :py:`Out(1)`
         Held until ``done``.
-    busy, done, result
-        ``done`` for one cycle with ``result``.
+    busy, done, result, resumed
+        ``done`` for one cycle with ``result`` and ``resumed``.
     """
 
     def __init__(self) -> None:
         super().__init__(
             {
                 "start": Out(1),
+                "save": Out(1),
+                "vm": Out(8),
                 "x": Out(4),
                 "y": Out(4),
                 "width": Out(5),
@@ -70,5 +74,6 @@ class LoadPort(wiring.Signature):
                 "busy": In(1),
                 "done": In(1),
                 "result": In(Result),
+                "resumed": In(1),
             }
         )

@@ -56,7 +56,8 @@ def check_state(m: Module, s: Sequences) -> None:
             ):
                 m.next = "VACANT"
         for call, needed, following in (
-            (Call.VM_LOAD, VmState.CREATED, "LOAD"),
+            (Call.VM_LOAD, VmState.CREATED, "LEND"),
+            (Call.VM_SAVE, VmState.FROZEN, "LEND"),
             (Call.VM_START, VmState.READY, "LAUNCH"),
             (Call.VM_FREEZE, VmState.RUNNING, "FREEZE"),
             (Call.VM_RESUME, VmState.FROZEN, "RESUME"),
@@ -66,12 +67,6 @@ def check_state(m: Module, s: Sequences) -> None:
                 refuse((bad_vm(arg0), Result.BAD_VM), (state != needed, Result.WRONG_STATE)),
             ):
                 m.next = following
-        with m.Case(Call.VM_SAVE.value):
-            with refuse(
-                (bad_vm(arg0), Result.BAD_VM),
-                (state != VmState.FROZEN, Result.WRONG_STATE),
-            ):
-                s.end(Result.NOT_IMPLEMENTED)
         with m.Case(Call.VM_DESTROY.value):
             with refuse(
                 (bad_vm(arg0), Result.BAD_VM),

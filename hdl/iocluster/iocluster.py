@@ -8,17 +8,20 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from blindvisor.hdl.config import MachineConfig
+from blindvisor.hdl.iocluster.attest import AttestChannel
 from blindvisor.hdl.iocluster.bus import HypervisorBus
 from blindvisor.hdl.iocluster.guard import ChannelGuard
 from blindvisor.hdl.iocluster.mailbox import MailboxChannel
 from blindvisor.hdl.iocluster.monitor import Monitor
 from blindvisor.hdl.iocluster.port import HypervisorPort
+from blindvisor.hdl.iocluster.saved import SavedWords
 from blindvisor.hdl.iocluster.staging import Staging
 from blindvisor.hdl.iocluster.tty import TtyChannel
 from blindvisor.hdl.iocluster.tty_mux import TTY_BYTE, TtyMux
 from blindvisor.hdl.ionet.flits import UP_FLIT, down_flit
 from blindvisor.hdl.ionet.root import IoRoot
 from blindvisor.hdl.loader.loader import Loader
+from blindvisor.hdl.loader.store import StorePort
 
 __all__ = ["IoCluster"]
 
@@ -39,6 +42,10 @@ class IoCluster(wiring.Component):
         A monitor call has ended (bit 1 of STATUS).
     root_key : :py:`In(256)`
         From the key store. Goes to the loader and nowhere else (P7).
+    epoch, epoch_valid : :py:`In(64)`, :py:`In(1)`
+        From the key store: the number of this power-on, which it gives no second time.
+    store : :py:`Out(StorePort(config))`
+        What the machine remembers of each VM identity.
     down, up : :py:`Out(down_flit(config))`, :py:`In(UP_FLIT)`
         The I/O network's tree.
     tty_out, tty_in : :py:`Out(stream.Signature(TTY_BYTE))`, :py:`In(stream.Signature(TTY_BYTE))`
@@ -48,6 +55,9 @@ class IoCluster(wiring.Component):
     hypervisor: Any
     interrupt: Signal
     root_key: Signal
+    epoch: Signal
+    epoch_valid: Signal
+    store: Any
     down: data.View
     up: data.View
     tty_out: stream.Interface
@@ -60,6 +70,9 @@ class IoCluster(wiring.Component):
                 "hypervisor": In(HypervisorBus()),
                 "interrupt": Out(1),
                 "root_key": In(256),
+                "epoch": In(64),
+                "epoch_valid": In(1),
+                "store": Out(StorePort(config)),
                 "down": Out(down_flit(config)),
                 "up": In(UP_FLIT),
                 "tty_out": Out(stream.Signature(TTY_BYTE)),
@@ -73,6 +86,7 @@ class IoCluster(wiring.Component):
         config = self.config
         m.submodules.port = port = HypervisorPort(config)
         m.submodules.staging = staging = Staging(config)
+        m.submodules.saved = saved = SavedWords()
         m.submodules.monitor = monitor = Monitor(config)
         loader: Any = Loader(config)  # type checkers do not know what it elaborates to
         m.submodules.loader = loader
@@ -83,6 +97,8 @@ class IoCluster(wiring.Component):
         connect(m, flipped(self.hypervisor), port.bus)
         connect(m, port.calls, monitor.calls)
         connect(m, staging.words, loader.staging)
+        connect(m, loader.saved, saved.words)
+        connect(m, loader.store, flipped(self.store))
         connect(m, loader.lane, monitor.loader_lane)
         connect(m, monitor.lane, root.lane)
         connect(m, root.service, guard.root)
@@ -97,16 +113,23 @@ class IoCluster(wiring.Component):
             staging.write.eq(port.staging_write),
             staging.data.eq(port.staging_data),
             port.staging_space.eq(staging.space),
+            saved.opened.eq(monitor.saved_opened),
+            saved.read.eq(port.saved_read),
+            port.saved_data.eq(saved.data),
+            port.saved_count.eq(saved.count),
+            monitor.saved_waiting.eq(saved.count != 0),
             loader.root_key.eq(self.root_key),
+            loader.epoch.eq(self.epoch),
+            loader.epoch_valid.eq(self.epoch_valid),
             monitor.guard_cluster.eq(guard.lookup),
             guard.owner.eq(monitor.guard_owner),
             guard.update.eq(monitor.update),
             monitor.rows.eq(guard.rows),
             monitor.denied.eq(guard.denied),
         ]
-        for name in ("start", "x", "y", "width", "height", "length", "abort"):
+        for name in ("start", "save", "vm", "x", "y", "width", "height", "length", "abort"):
             m.d.comb += getattr(loader, name).eq(getattr(monitor.load, name))
-        for name in ("busy", "done", "result"):
+        for name in ("busy", "done", "result", "resumed"):
             m.d.comb += getattr(monitor.load, name).eq(getattr(loader, name))
 
         for n in range(config.tty_channels):
@@ -119,4 +142,10 @@ class IoCluster(wiring.Component):
             m.submodules[f"mailbox{n}"] = mailbox = MailboxChannel(config)
             connect(m, guard.channels[config.tty_channels + n], mailbox.guest)
             connect(m, port.mailboxes[n], mailbox.hypervisor)
+        if config.attest_channels:
+            attest: Any = AttestChannel()
+            m.submodules.attest = attest
+            connect(m, guard.channels[config.channels - 1], attest.guest)
+            connect(m, attest.report, loader.report)
+            m.d.comb += attest.vm.eq(guard.rows[config.channels - 1].owner)
         return m

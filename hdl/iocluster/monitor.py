@@ -12,6 +12,7 @@ from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.iocluster.calls import CallPort, LoadPort
 from blindvisor.hdl.iocluster.checks import check_state
 from blindvisor.hdl.iocluster.guard import DENIED_WIDTH, ROW, UPDATE
+from blindvisor.hdl.iocluster.images import image_states
 from blindvisor.hdl.iocluster.passes import ClusterPass
 from blindvisor.hdl.iocluster.sequences import Sequences
 from blindvisor.hdl.iocluster.status import status_states
@@ -26,8 +27,9 @@ class Monitor(wiring.Component):
     """Checks each call in full, then does it in passes over the clusters of one VM.
 
     The order of the checks and the passes of each call are in ``docs/interfaces.md``; the states
-    are in :class:`Sequences`. The loader has the lane during a load alone, and can then only
-    place words: whatever else it asked for would go out as ADDRESS, which changes no state.
+    are in :class:`Sequences`. The loader has the lane during a load or a save alone, and can then
+    only place words or only read them: whatever else it asked for would go out as ADDRESS, which
+    changes no state.
 
     Parameters
     ----------
@@ -44,6 +46,8 @@ class Monitor(wiring.Component):
         The loader.
     staging_opened, staging_limit : :py:`Out(1)`, :py:`Out(30)`
         To :class:`Staging`.
+    saved_opened, saved_waiting : :py:`Out(1)`, :py:`In(1)`
+        To :class:`SavedWords`, and from it: a word waits.
     update, rows, denied
         To and from :class:`ChannelGuard`, which keeps the table of channels.
     guard_cluster, guard_owner : :py:`In(index)`, :py:`Out(8)`
@@ -64,6 +68,8 @@ class Monitor(wiring.Component):
     loader_lane: Any
     staging_opened: Signal
     staging_limit: Signal
+    saved_opened: Signal
+    saved_waiting: Signal
     update: data.View
     rows: data.View
     denied: data.View
@@ -80,6 +86,8 @@ class Monitor(wiring.Component):
                 "loader_lane": In(LaneUser(config)),
                 "staging_opened": Out(1),
                 "staging_limit": Out(30),
+                "saved_opened": Out(1),
+                "saved_waiting": In(1),
                 "update": Out(UPDATE),
                 "rows": In(data.ArrayLayout(ROW, config.channels)),
                 "denied": In(data.ArrayLayout(DENIED_WIDTH, config.channels)),
@@ -117,7 +125,7 @@ class Monitor(wiring.Component):
             check_state(m, sequences)
             sequences.create()
             sequences.change_state()
-            sequences.load_image()
+            image_states(m, sequences)
             sequences.destroy()
             sequences.channels()
             status_states(m, sequences)
@@ -125,6 +133,8 @@ class Monitor(wiring.Component):
             self.update.eq(sequences.update),
             self.staging_opened.eq(self.calls.loading),
             self.staging_limit.eq(sequences.arguments[1][2:]),
+            self.saved_opened.eq(self.calls.saving),
+            sequences.all_taken.eq(~self.saved_waiting),
         ]
         self._lend_lane(m, sweep, sequences)
         return m
@@ -142,8 +152,9 @@ class Monitor(wiring.Component):
         own, other = sweep.lane, self.loader_lane
         wanted = other.command.payload
         op = Signal(LaneOp)
+        access = Mux(self.calls.saving, LaneOp.READ, LaneOp.WRITE)
         m.d.comb += [
-            op.eq(Mux(wanted.op == LaneOp.WRITE, LaneOp.WRITE, LaneOp.ADDRESS)),
+            op.eq(Mux(wanted.op.as_value() == access, access, LaneOp.ADDRESS)),
             own.reply.eq(self.lane.reply),
             other.reply.eq(self.lane.reply),
         ]

@@ -12,6 +12,7 @@ from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.iocluster.bus import HypervisorBus
 from blindvisor.hdl.iocluster.calls import CallPort
 from blindvisor.hdl.iocluster.channel import AccessPort
+from blindvisor.hdl.iocluster.saved import SAVED_DEPTH
 
 __all__ = ["MACHINE_ID", "MAILBOX_BYTES", "HypervisorPort"]
 
@@ -40,6 +41,8 @@ class HypervisorPort(wiring.Component):
         The monitor.
     staging_write, staging_data, staging_space
         The write side of :class:`Staging`.
+    saved_read, saved_data, saved_count
+        The read side of :class:`SavedWords`.
     mailboxes : :py:`In(AccessPort()).array(config.mailbox_channels)`
         The hypervisor's ends of the mailbox channels.
 
@@ -55,6 +58,9 @@ class HypervisorPort(wiring.Component):
     staging_write: Signal
     staging_data: Signal
     staging_space: Signal
+    saved_read: Signal
+    saved_data: Signal
+    saved_count: Signal
     mailboxes: list[Any]
 
     def __init__(self, config: MachineConfig) -> None:
@@ -67,6 +73,9 @@ class HypervisorPort(wiring.Component):
                 "staging_write": Out(1),
                 "staging_data": Out(32),
                 "staging_space": In(range(config.staging_words + 1)),
+                "saved_read": Out(1),
+                "saved_data": In(32),
+                "saved_count": In(range(SAVED_DEPTH + 1)),
                 "mailboxes": In(AccessPort()).array(config.mailbox_channels),
             }
         )
@@ -97,9 +106,10 @@ class HypervisorPort(wiring.Component):
             register.MESH: config.width | config.height << 8 | config.cores << 16,
             register.MEMORY: config.memory_bytes,
             register.LIMITS: sum(limit << 8 * n for n, limit in enumerate(limits)),
-            register.STATUS: Cat(calls.busy, done, calls.loading),
+            register.STATUS: Cat(calls.busy, done, calls.loading, calls.saving),
             register.RESULT: calls.result.as_value(),
             register.STAGING_SPACE: self.staging_space,
+            register.SAVED_WORDS: self.saved_count,
         }
         words = [register.ARG0, register.ARG1, register.ARG2, register.ARG3, register.ARG4]
         readable |= {word: arguments[n] for n, word in enumerate(words)}
@@ -110,6 +120,12 @@ class HypervisorPort(wiring.Component):
             for address, word in readable.items():
                 with m.Case(address.value):
                     m.d.comb += [taken.eq(1), value.eq(word)]
+            with m.Case(register.SAVED.value):
+                m.d.comb += [
+                    taken.eq(self.saved_count != 0),
+                    value.eq(self.saved_data),
+                    self.saved_read.eq(taken),
+                ]
         with m.If(bus.stb & bus.we), m.Switch(bus.adr):
             with m.Case(register.COMMAND.value):
                 m.d.comb += [taken.eq(~calls.busy), calls.start.eq(~calls.busy)]

@@ -16,16 +16,6 @@ from blindvisor.hdl.ionet.flits import LaneOp
 
 __all__ = ["Sequences"]
 
-_LOADER_RESULTS = (
-    Result.OK,
-    Result.IMAGE_HEADER,
-    Result.IMAGE_SIZE,
-    Result.IMAGE_KEY,
-    Result.IMAGE_TAG,
-    Result.ABORTED,
-    Result.CLUSTER_FAULT,
-)
-
 
 class Sequences:
     """States of the monitor's one state machine, each method a group of them.
@@ -46,8 +36,11 @@ class Sequences:
 
     Attributes
     ----------
-    lent, settled
-        The loader has the lane; no reply is on its way (driven by the monitor).
+    lent, settled, all_taken
+        The loader has the lane; no reply is on its way, and no word of a saved image waits for the
+        hypervisor (driven by the monitor).
+    abortable, aborted
+        The call can be aborted; it was.
     command, arguments
         Of the running call, as full words.
     vm, record
@@ -87,6 +80,7 @@ class Sequences:
 
         self.lent = Signal()
         self.settled = Signal()
+        self.all_taken = Signal()
         self.command = Signal(32)
         self.arguments = [Signal(32, name=f"argument{n}") for n in range(5)]
         self.vm = Signal(8)
@@ -95,8 +89,8 @@ class Sequences:
         self.update = Signal(UPDATE)
         self.last_load = Signal(Result)
         self.values = [calls.values[n] for n in range(4)]
-        self._abortable = Signal()
-        self._aborted = Signal()
+        self.abortable = Signal()
+        self.aborted = Signal()
         self._outcome = Signal(Result, init=Result.CLUSTER_FAULT)
         self._order = {
             name: Signal(field.shape, name=f"order_{name}") for name, field in pass_order(config)
@@ -117,11 +111,11 @@ class Sequences:
             load.width.eq(row.width),
             load.height.eq(row.height),
             load.length.eq(self.arguments[1]),
-            load.abort.eq(calls.loading & self._aborted),
+            load.abort.eq(self.lent & self.aborted),
         ]
         # From the call on, not only while words are taken: an early ABORT must not be lost.
-        with m.If(self._abortable & calls.abort):
-            m.d.sync += self._aborted.eq(1)
+        with m.If(self.abortable & calls.abort):
+            m.d.sync += self.aborted.eq(1)
 
     # Building blocks
 
@@ -166,11 +160,13 @@ class Sequences:
             with m.Elif(self.sweep.done):
                 failed()
 
-    def _write_record(self, state: VmState) -> None:
+    def write_record(self, state: VmState, *, resumed: Any = None) -> None:
+        """Give the VM's slot another state."""
         row = self.record
+        resumed = row.resumed if resumed is None else resumed
         self.m.d.comb += [
             self.tables.record_write.eq(1),
-            self.tables.record_next.eq(Cat(state, row.x, row.y, row.width, row.height)),
+            self.tables.record_next.eq(Cat(state, row.x, row.y, row.width, row.height, resumed)),
         ]
 
     # States
@@ -210,7 +206,9 @@ class Sequences:
             m.d.comb += calls.busy.eq(0)
             with m.If(calls.start):
                 m.d.sync += [self.command.eq(calls.command), self.vm.eq(calls.arguments[0])]
-                m.d.sync += self._abortable.eq(calls.command == Call.VM_LOAD)
+                m.d.sync += self.abortable.eq(
+                    (calls.command == Call.VM_LOAD) | (calls.command == Call.VM_SAVE)
+                )
                 m.d.sync += [word.eq(calls.arguments[n]) for n, word in enumerate(self.arguments)]
                 with m.If((calls.command == Call.CHANNEL_GRANT) | (calls.command == Call.STATUS)):
                     m.d.sync += self.vm.eq(calls.arguments[1])
@@ -220,7 +218,7 @@ class Sequences:
         with m.State("END"):
             m.d.comb += calls.ended.eq(1)
             m.d.sync += calls.result.eq(self._outcome)
-            m.d.sync += [self._abortable.eq(0), self._aborted.eq(0)]
+            m.d.sync += [self.abortable.eq(0), self.aborted.eq(0)]
             m.next = "IDLE"
 
     def create(self) -> None:
@@ -258,60 +256,30 @@ class Sequences:
             failed=lambda: self.destroy_and_end(Result.CLUSTER_FAULT),
         )
         with m.State("CREATED"):
-            self._write_record(VmState.CREATED)
+            self.write_record(VmState.CREATED)
             self.end(Result.OK)
 
     def change_state(self) -> None:
         """Tell all clusters of the VM at once, then change the slot: start, freeze, resume."""
-        for name, op, state in (
-            ("LAUNCH", LaneOp.LAUNCH, VmState.RUNNING),
-            ("FREEZE", LaneOp.FREEZE, VmState.FROZEN),
-            ("RESUME", LaneOp.RESUME, VmState.RUNNING),
+        launch = Cat(self.vm, self.record.resumed)
+        for name, op, state, word in (
+            ("LAUNCH", LaneOp.LAUNCH, VmState.RUNNING, launch),
+            ("FREEZE", LaneOp.FREEZE, VmState.FROZEN, self.vm),
+            ("RESUME", LaneOp.RESUME, VmState.RUNNING, self.vm),
         ):
 
             def passed(state: VmState = state) -> None:
-                self._write_record(state)
+                self.write_record(state)
                 self.end(Result.OK)
 
             self.pass_state(
                 name,
                 op,
                 broadcast=1,
-                data=self.vm,
+                data=word,
                 passed=passed,
                 failed=lambda: self.destroy_and_end(Result.CLUSTER_FAULT),
             )
-
-    def load_image(self) -> None:
-        """Lend the lane to the loader, and trust nothing but its OK."""
-        m, load = self.m, self.load
-        aborted, loaded = self._aborted, Signal(Result, init=Result.CLUSTER_FAULT)
-        with m.State("LOAD"):
-            m.d.comb += [load.start.eq(1), self.lent.eq(1), self.calls.loading.eq(1)]
-            m.next = "LOADING"
-        with m.State("LOADING"):
-            m.d.comb += [self.lent.eq(1), self.calls.loading.eq(1)]
-            with m.If(load.done):
-                m.d.sync += [loaded.eq(Result.CLUSTER_FAULT), self._abortable.eq(0)]
-                with m.Switch(load.result):
-                    with m.Case(*_LOADER_RESULTS):
-                        m.d.sync += loaded.eq(load.result)
-                m.next = "LOADED"
-        with m.State("LOADED"):
-            m.d.comb += self.lent.eq(1)
-            # A reply to the loader must not be taken for one to the monitor.
-            with m.If(self.settled):
-                m.d.sync += aborted.eq(0)
-                with m.If(aborted & (loaded == Result.OK)):
-                    m.d.sync += self.last_load.eq(Result.ABORTED)
-                    self.destroy_and_end(Result.ABORTED)
-                with m.Elif(loaded == Result.OK):
-                    m.d.sync += self.last_load.eq(Result.OK)
-                    self._write_record(VmState.READY)
-                    self.end(Result.OK)
-                with m.Else():
-                    m.d.sync += self.last_load.eq(loaded)
-                    self.destroy_and_end(loaded)
 
     def destroy(self) -> None:
         """Stop the VM, take its channels, scrub it, free its clusters and its slot.
@@ -321,7 +289,7 @@ class Sequences:
         m = self.m
         channel = Signal(range(self.config.channels))
         with m.State("DESTROY"):
-            self._write_record(VmState.FAULTED)
+            self.write_record(VmState.FAULTED)
             m.d.sync += channel.eq(0)
             m.next = "TAKE_CHANNELS"
         with m.State("TAKE_CHANNELS"):

@@ -39,11 +39,15 @@ def status_states(m: Module, s: Sequences) -> None:
                 numbers = (record.x, record.y, record.width, record.height)
                 answer(record.state, Cat(C(0, 8) | number for number in numbers))
             with m.Case(StatusKind.CHANNEL.value), m.If(index < config.channels):
-                mailbox = index >= config.tty_channels
+                first_mailbox = config.tty_channels
+                first_attest = first_mailbox + config.mailbox_channels
+                other = Mux(
+                    index < first_attest, ChannelKind.MAILBOX.value, ChannelKind.ATTEST.value
+                )
                 answer(
                     row.owner,
                     row.guest,
-                    Mux(mailbox, ChannelKind.MAILBOX.value, ChannelKind.TTY.value),
+                    Mux(index >= first_mailbox, other, ChannelKind.TTY.value),
                     s.denied[index[:4]],
                 )
             with m.Case(StatusKind.LOAD.value), m.If(index == 0):

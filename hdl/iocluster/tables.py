@@ -12,8 +12,11 @@ from blindvisor.hdl.config import MachineConfig
 
 __all__ = ["VM_RECORD", "OwnerTables"]
 
-VM_RECORD = data.StructLayout({"state": VmState, "x": 4, "y": 4, "width": 5, "height": 5})
-"""One VM slot. All zeros: EMPTY. Machine coordinates and sizes are in clusters."""
+VM_RECORD = data.StructLayout(
+    {"state": VmState, "x": 4, "y": 4, "width": 5, "height": 5, "resumed": 1}
+)
+"""One VM slot. All zeros: EMPTY. Machine coordinates and sizes are in clusters. ``resumed``: the
+image accepted is a saved state."""
 
 
 class OwnerTables(wiring.Component):

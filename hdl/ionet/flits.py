@@ -21,6 +21,7 @@ __all__ = [
     "GRANT",
     "IO_REQUEST",
     "LANE_REPLY",
+    "LAUNCH",
     "LEAF_ANSWER",
     "LEAF_COMMAND",
     "REPLY_CYCLES",
@@ -41,7 +42,7 @@ class LaneOp(enum.Enum, shape=4):
 
     NONE = 0
     CLAIM = 1  # data: CLAIM. FREE -> LOADING
-    LAUNCH = 2  # broadcast, data: owner. LOADING -> RUNNING
+    LAUNCH = 2  # broadcast, data: LAUNCH. LOADING -> RUNNING
     FREEZE = 3  # broadcast, data: owner. RUNNING -> FROZEN
     RESUME = 4  # broadcast, data: owner. FROZEN -> RUNNING
     STOP = 5  # broadcast, data: owner. LOADING, RUNNING, FROZEN -> SCRUBBING (draining)
@@ -65,6 +66,9 @@ CLAIM = data.StructLayout(
         "reserved": 8,
     }
 )
+
+LAUNCH = data.StructLayout({"owner": 8, "resumed": 1, "reserved": 23})
+"""``resumed``: the VM's image is a saved state (GuestRegister.FLAGS)."""
 
 GRANT = data.StructLayout({"guest": 4, "channel": 4, "valid": 1, "reserved": 23})
 

@@ -6,7 +6,14 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from blindvisor.hdl.abi import ClusterState
-from blindvisor.hdl.ionet.flits import CLAIM, LANE_REPLY, LEAF_COMMAND, STATUS_REPLY, LaneOp
+from blindvisor.hdl.ionet.flits import (
+    CLAIM,
+    LANE_REPLY,
+    LAUNCH,
+    LEAF_COMMAND,
+    STATUS_REPLY,
+    LaneOp,
+)
 from blindvisor.hdl.noc.packets import COORDINATES
 
 __all__ = ["OWNERSHIP", "Lifecycle"]
@@ -47,6 +54,8 @@ class Lifecycle(wiring.Component):
         RUNNING or FROZEN: what the owner asks of this cluster takes effect.
     drain : :py:`Out(1)`
         SCRUBBING with an owner: answers may still leave and arrive.
+    resumed : :py:`Out(1)`
+        RUNNING or FROZEN: the LAUNCH said that the VM's image is a saved state.
     load, save : :py:`Out(1)`
         LOADING: the lane may write memory. FROZEN: it may read it.
     zero : :py:`Out(1)`
@@ -68,6 +77,7 @@ class Lifecycle(wiring.Component):
     hold: Signal
     serve: Signal
     drain: Signal
+    resumed: Signal
     load: Signal
     save: Signal
     zero: Signal
@@ -85,6 +95,7 @@ class Lifecycle(wiring.Component):
                 "hold": Out(1),
                 "serve": Out(1),
                 "drain": Out(1),
+                "resumed": Out(1),
                 "load": Out(1),
                 "save": Out(1),
                 "zero": Out(1),
@@ -100,6 +111,7 @@ class Lifecycle(wiring.Component):
         clean = Signal()
 
         claim = data.View(CLAIM, self.command.data)
+        launch = data.View(LAUNCH, self.command.data)
         ours = Signal()
         scrubbing = Signal()
         drained = Signal()
@@ -163,7 +175,10 @@ class Lifecycle(wiring.Component):
                         ]
                 with m.Case(LaneOp.LAUNCH):
                     with m.If(ours & self.load):
-                        m.d.sync += state.eq(ClusterState.RUNNING)
+                        m.d.sync += [
+                            state.eq(ClusterState.RUNNING),
+                            self.resumed.eq(launch.resumed),
+                        ]
                 with m.Case(LaneOp.FREEZE):
                     with m.If(ours & self.run):
                         m.d.sync += state.eq(ClusterState.FROZEN)
@@ -176,6 +191,7 @@ class Lifecycle(wiring.Component):
                             state.eq(ClusterState.SCRUBBING),
                             zeroing.eq(0),
                             clean.eq(0),
+                            self.resumed.eq(0),
                         ]
                 with m.Case(LaneOp.SCRUB):
                     with m.If(self.command.named & drained):

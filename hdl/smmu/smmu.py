@@ -52,7 +52,7 @@ class Smmu(wiring.Component):
         the root did.
     dropped : :py:`In(2)`
         One cycle each: the routers of requests and of responses swallowed a packet.
-    run, hold, serve, load, save, zero, quiet, scrubbed
+    run, hold, serve, resumed, load, save, zero, quiet, scrubbed
         As in :class:`~blindvisor.hdl.smmu.lifecycle.Lifecycle`.
 
     Notes
@@ -86,6 +86,7 @@ class Smmu(wiring.Component):
     run: Signal
     hold: Signal
     serve: Signal
+    resumed: Signal
     load: Signal
     save: Signal
     zero: Signal
@@ -123,6 +124,7 @@ class Smmu(wiring.Component):
                 "run": Out(1),
                 "hold": Out(1),
                 "serve": Out(1),
+                "resumed": Out(1),
                 "load": Out(1),
                 "save": Out(1),
                 "zero": Out(1),
@@ -143,7 +145,7 @@ class Smmu(wiring.Component):
         m.submodules.response_ingress = response_ingress = Ingress()
 
         ownership = lifecycle.ownership
-        for name in ("run", "hold", "serve", "load", "save", "zero"):
+        for name in ("run", "hold", "serve", "resumed", "load", "save", "zero"):
             m.d.comb += getattr(self, name).eq(getattr(lifecycle, name))
         m.d.comb += [
             lifecycle.quiet.eq(self.quiet),

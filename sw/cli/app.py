@@ -15,8 +15,14 @@ __all__ = ["COMMANDS", "CommandError", "ExitCode", "Settings", "main", "settings
 COMMANDS = {
     # name: (module, attribute, one line of help)
     "attack": ("blindvisor.sw.cli.attack", "attack", "Attack a machine, also with planted faults."),
+    "attest": ("blindvisor.sw.cli.attest", "attest", "Check what a machine reports of a VM."),
     "bench": ("blindvisor.sw.cli.bench", "bench", "Measure generation and simulation."),
     "demo": ("blindvisor.sw.cli.demo", "demo", "Two encrypted guests, all attacks, one report."),
+    "demo-save": (
+        "blindvisor.sw.cli.demo_save",
+        "demo_save",
+        "A VM is saved, moved and attested; older states are refused.",
+    ),
     "doctor": ("blindvisor.sw.cli.doctor", "doctor", "Show which tools are there and what to do."),
     "generate": ("blindvisor.sw.cli.generate", "generate", "Write the Verilog of a machine."),
     "image": ("blindvisor.sw.cli.image", "image", "Pack, inspect, verify, rewrap VM images."),
@@ -140,11 +146,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _expected() -> tuple[type[Exception], ...]:
     """Exceptions that tell the user something about what was given."""
     from blindvisor.hdl.config import ConfigurationError
+    from blindvisor.sim.store import StoreFileError
     from blindvisor.sw.hypervisor.errors import HypervisorError
     from blindvisor.sw.image.format import ImageError
     from blindvisor.sw.image.keys import KeyFileError
 
-    return (OSError, ConfigurationError, HypervisorError, ImageError, KeyFileError)
+    return (
+        OSError,
+        ConfigurationError,
+        HypervisorError,
+        ImageError,
+        KeyFileError,
+        StoreFileError,
+    )
 
 
 def _sentence(error: Exception) -> str:

@@ -14,6 +14,7 @@ from blindvisor.sw.image.elf import read_guest
 from blindvisor.sw.image.format import (
     HEADER_BYTES,
     IDENTITY_BYTES,
+    Flags,
     Header,
     ImageError,
     check_total,
@@ -35,7 +36,7 @@ _DEVICE_KEY = click.option(
 
 @click.group()
 def image() -> None:
-    """Pack, inspect, verify and rewrap encrypted VM images."""
+    """Pack, inspect, verify, measure and rewrap encrypted VM images."""
 
 
 @image.command()
@@ -55,7 +56,17 @@ def keygen(output: Path) -> None:
 @_DEVICE_KEY
 @click.option("-o", "--output", type=_FILE, required=True, metavar="IMAGE")
 @click.option("--identity", metavar="HEX", help="Name of the VM, 16 bytes; default: random.")
-@click.option("--security-version", type=click.IntRange(0, 2**32 - 1), default=0)
+@click.option(
+    "--security-version",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    help="A machine that has accepted a higher one of this identity refuses the image.",
+)
+@click.option(
+    "--migrate",
+    is_flag=True,
+    help="Saved states of this VM may be packed for another device (`rewrap`).",
+)
 @click.option("--memory-bytes", type=click.IntRange(1024, 1 << 20), help="Memory of a cluster.")
 @click.option(
     "--config",
@@ -71,6 +82,7 @@ def pack_command(
     output: Path,
     identity: str | None,
     security_version: int,
+    migrate: bool,
     memory_bytes: int | None,
     config: str,
 ) -> None:
@@ -88,6 +100,7 @@ def pack_command(
         root_key=read_key_file(device_key),
         identity=_identity(identity),
         security_version=security_version,
+        migrate=migrate,
     )
     write_whole(output, packed)
 
@@ -111,7 +124,8 @@ def inspect(source: Path, as_json: bool) -> None:
         return
     longest = max(map(len, shown))
     for name, value in shown.items():
-        click.echo(f"{name.replace('_', ' '):<{longest}}  {value}")
+        text = ", ".join(value) or "none" if isinstance(value, list) else value
+        click.echo(f"{name.replace('_', ' '):<{longest}}  {text}")
 
 
 @image.command()
@@ -126,15 +140,37 @@ def verify(source: Path, device_key: Path, as_json: bool) -> None:
     root_key = read_key_file(device_key)
     data = source.read_bytes()
     try:
-        header = unpack(data, root_key=root_key).header
+        unpacked = unpack(data, root_key=root_key)
     except ImageError as error:
         if as_json:
             click.echo(json.dumps({"ok": False, "result": error.result.name, "why": str(error)}))
         raise CommandError(f"{source}: {error}", ExitCode.CHECK_FAILED) from error
+    header = unpacked.header
+    measured = unpacked.measurement.hex()
     if as_json:
-        click.echo(json.dumps({"ok": True, "result": "OK", "header": _shown(header)}))
-    else:
-        click.echo(f"{source}: good, {header.width} x {header.height} clusters")
+        shown = {"ok": True, "result": "OK", "header": _shown(header), "measured": measured}
+        click.echo(json.dumps(shown))
+        return
+    kind = f", saved state {header.generation}" if header.saved else ""
+    click.echo(
+        f"{source}: good, {header.width} x {header.height} clusters{kind}, measurement {measured}"
+    )
+
+
+@image.command()
+@click.argument("source", type=_FILE, metavar="IMAGE")
+@_DEVICE_KEY
+def measure(source: Path, device_key: Path) -> None:
+    """Print the measurement that a report of this image's VM will hold.
+
+    It is SHA-256 of the contents in clear; a saved image has that of the image that its VM was
+    first launched from.
+    """
+    try:
+        unpacked = unpack(source.read_bytes(), root_key=read_key_file(device_key))
+    except ImageError as error:
+        raise CommandError(f"{source}: {error}", ExitCode.CHECK_FAILED) from error
+    click.echo(unpacked.measurement.hex())
 
 
 @image.command("rewrap")
@@ -151,12 +187,13 @@ def verify(source: Path, device_key: Path, as_json: bool) -> None:
 def rewrap_command(source: Path, device_key: Path, new_device_key: Path, output: Path) -> None:
     """Make an image for another device of one for this device.
 
-    Identity, security version and contents stay; key and nonces are fresh. Ends with 1, and writes
-    nothing, if this device would not accept the image.
+    Identity, versions and contents stay; key and nonces are fresh. Ends with 1, and writes nothing,
+    if this device would not accept the image, or if it is a saved state of a VM that was packed
+    without --migrate.
     """
-    keys = {"root_key": read_key_file(device_key), "new_root_key": read_key_file(new_device_key)}
+    root_key, new_root_key = read_key_file(device_key), read_key_file(new_device_key)
     try:
-        wrapped = rewrap(source.read_bytes(), **keys)
+        wrapped = rewrap(source.read_bytes(), root_key=root_key, new_root_key=new_root_key)
     except ImageError as error:
         raise CommandError(f"{source}: {error}", ExitCode.CHECK_FAILED) from error
     write_whole(output, wrapped)
@@ -176,8 +213,11 @@ def _identity(text: str | None) -> bytes | None:
     return value
 
 
-def _shown(header: Header) -> dict[str, str | int]:
-    fields = dataclasses.asdict(header) | {"image_bytes": header.image_bytes}
+def _shown(header: Header) -> dict[str, str | int | list[str]]:
+    fields = dataclasses.asdict(header) | {
+        "flags": [str(flag.name) for flag in Flags if flag in header.flags],
+        "image_bytes": header.image_bytes,
+    }
     return {
         name: value.hex() if isinstance(value, bytes) else value for name, value in fields.items()
     }

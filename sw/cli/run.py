@@ -60,7 +60,24 @@ class _Place(click.ParamType):
 )
 @click.option("--on", "target", type=click.Choice(["rtl", "model"]), default="rtl")
 @click.option("--cycles", type=click.IntRange(1), default=5_000_000, show_default=True)
-@click.option("--mailbox/--no-mailbox", default=True, show_default=True, help="Grant mailboxes.")
+@click.option(
+    "--mailbox/--no-mailbox",
+    default=True,
+    show_default=True,
+    help="Grant mailboxes, and the attestation channel.",
+)
+@click.option(
+    "--store",
+    type=_FILE,
+    metavar="FILE",
+    help="Keeps from run to run what the device remembers; without it, it is the first power-on.",
+)
+@click.option(
+    "--save",
+    type=_FILE,
+    metavar="IMAGE",
+    help="After --cycles, have the VM suspend itself, and write it as a saved image.",
+)
 @click.option("--vcd", type=_FILE, metavar="FILE", help="Write a trace (slow), and viewers' files.")
 @click.option("--seed", type=click.IntRange(0), help="Of the memory's contents before the scrub.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
@@ -72,6 +89,8 @@ def run(
     target: str,
     cycles: int,
     mailbox: bool,
+    store: Path | None,
+    save: Path | None,
     vcd: Path | None,
     seed: int | None,
     as_json: bool,
@@ -79,19 +98,26 @@ def run(
     """Boot encrypted images side by side, one VM each, and show what they print.
 
     VM i has TTY channel i as its guest channel 0 and, if there is one, mailbox i as guest channel
-    1. Ends when every VM has printed `[exit N]`, or after --cycles. Exit code 0 only if all said
-    `[exit 0]`.
+    1; the first one has the attestation channel, if there is one, as guest channel 2. Ends when
+    every VM has printed `[exit N]`, or after --cycles. Exit code 0 only if all said `[exit 0]`, or
+    with --save if the VM was saved.
+
+    A saved image is run like any other, with the same --store: at any place, until a later one of
+    the same VM was saved.
     """
     machine = load_configuration(config)
     root_key = read_key_file(device_key)
     _check(machine, images, places)
     if vcd is not None and target != "rtl":
         raise CommandError("--vcd needs --on rtl: the model has no signals")
+    if save is not None:
+        _check_save(machine, images, store, mailbox=mailbox)
     params = {
         "images": [str(path.resolve()) for path in images],
         "places": [list(places[n]) if n < len(places) else None for n in range(len(images))],
         "cycles": cycles,
         "mailboxes": mailbox,
+        "save": None if save is None else str(save.resolve()),
     }
     screen = _Screen(quiet=as_json)
     began = time.monotonic()
@@ -99,10 +125,15 @@ def run(
         with screen.progress:
             if target == "model":
                 result = run_on_model(
-                    _SCENARIO, params, config=machine, root_key=root_key, on_event=screen.show
+                    _SCENARIO,
+                    params,
+                    config=machine,
+                    root_key=root_key,
+                    store=store,
+                    on_event=screen.show,
                 )
             else:
-                result = _on_rtl(machine, params, root_key, screen, vcd=vcd, seed=seed)
+                result = _on_rtl(machine, params, root_key, screen, store=store, vcd=vcd, seed=seed)
     except SimulatorMissing as error:
         raise CommandError(str(error), ExitCode.MISSING_TOOL) from error
     except SimulatorError as error:
@@ -113,7 +144,7 @@ def run(
         raise CommandError(error.message or error.error) from error
     screen.finish()
 
-    ok = all(vm["exit"] == 0 for vm in result["vms"])
+    ok = all(vm["exit"] == 0 or vm["saved"] is not None for vm in result["vms"])
     result |= {"ok": ok, "on": target, "config": machine.name}
     result["seconds"] = round(time.monotonic() - began, 3)
     if as_json:
@@ -144,12 +175,25 @@ def _check(
             raise CommandError(f"{path}: {error}") from error
 
 
+def _check_save(
+    machine: MachineConfig, images: tuple[Path, ...], store: Path | None, *, mailbox: bool
+) -> None:
+    if store is None:
+        # Each run would be the first power-on, and use the same save numbers and keys again.
+        raise CommandError("--save needs --store: the device must remember what it has saved")
+    if len(images) != 1:
+        raise CommandError(f"--save must be given with one image, not with {len(images)}")
+    if not mailbox or not machine.mailbox_channels or machine.guest_channels < 2:
+        raise CommandError("--save needs a mailbox: the VM is asked there to suspend itself")
+
+
 def _on_rtl(
     machine: MachineConfig,
     params: dict[str, Any],
     root_key: bytes,
     screen: "_Screen",
     *,
+    store: Path | None,
     vcd: Path | None,
     seed: int | None,
 ) -> dict[str, Any]:
@@ -165,6 +209,7 @@ def _on_rtl(
             config=machine,
             root_key=root_key,
             build_dir=Path(folder),
+            store=store,
             seed=seed,
             vcd=vcd,
             # Power-on, loading and the report come on top of what the VMs run.
@@ -206,6 +251,10 @@ class _Screen:
                 self._say(f"vm{vm}: {width} x {height} clusters at ({x}, {y})")
             case {"kind": "loading", "vm": vm, "done": done, "total": total}:
                 self._bar(f"vm{vm}: loading", done, total)
+            case {"kind": "saving", "vm": vm, "done": done, "total": total}:
+                self._bar(f"vm{vm}: saving", done, total)
+            case {"kind": "saved", "vm": vm, "path": path}:
+                self._say(f"vm{vm}: saved as {path}")
             case {"kind": "started", "vm": vm}:
                 self._say(f"vm{vm}: started")
             case {"kind": "running", "done": done, "total": total}:
@@ -266,7 +315,7 @@ def _report(result: dict[str, Any], limit: int) -> None:
             f"{vm['width']}x{vm['height']} at {vm['x']},{vm['y']}",
             f"{vm['load_cycles']:,}" if vm["load_cycles"] else "-",
             f"{vm['run_cycles']:,}" if ended else f"over {limit:,}",
-            str(vm["exit"]) if ended else "still running",
+            str(vm["exit"]) if ended else "saved" if vm["saved"] else "still running",
             f"{denied} ({kinds})" if denied else "0",
         )
     Console().print(table)

@@ -135,7 +135,7 @@ static void beyond_memory(uint32_t base)
 
 static int defined(uint32_t offset)
 {
-	return offset < 0x20 ||
+	return offset < 0x24 ||
 	       (offset >= 0x200 && offset < 0x200 + 0x20 * bv_vm.cores && (offset & 0x1f) < 0x18);
 }
 
@@ -158,7 +158,7 @@ static void read_only_registers(void)
 {
 	uint32_t core = bv_core()->number;
 	const uint32_t addresses[] = {BV_COORDINATES, BV_SIZE, BV_CORE, BV_MEMORY, BV_FAULTS, BV_TIME,
-	                              BV_TIME_HIGH, BV_CORE_MAILBOX_FULL(core),
+	                              BV_TIME_HIGH, BV_FLAGS, BV_CORE_MAILBOX_FULL(core),
 	                              BV_CORE_PENDING(core)};
 	for (uint32_t i = 0; i < sizeof addresses / sizeof *addresses; i++)
 		store(READ_ONLY_REGISTERS, addresses[i]);

@@ -62,7 +62,7 @@ def attacker_tries(width: int, height: int, cores: int = 1) -> dict[str, int]:
     clusters = width * height
     workers = clusters * cores
     foreign = 255 - clusters  # 15, 15 means the own cluster
-    registers = 8 + 6 * cores
+    registers = 9 + 6 * cores
     several = clusters > 1
     return dict(
         zip(
@@ -74,7 +74,7 @@ def attacker_tries(width: int, height: int, cores: int = 1) -> dict[str, int]:
                 18 * (1 + several) * workers,
                 2 * (1024 - registers),
                 4 * registers * (1 + several) * workers,
-                9 * workers,
+                10 * workers,
                 6 * 63,
                 (2 + 4 * 12 + 13) * workers,
                 12 * (clusters - 1) * workers,

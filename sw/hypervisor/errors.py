@@ -20,13 +20,16 @@ __all__ = [
     "HypervisorError",
     "ImageHeaderRefused",
     "ImageKeyRefused",
+    "ImageOldRefused",
     "ImageSizeRefused",
     "ImageTagRefused",
     "ImageTruncated",
     "MonitorBusy",
+    "NoNonce",
     "NoRoom",
     "NotImplementedByMachine",
     "Occupied",
+    "StoreFull",
     "UnknownCall",
     "WrongState",
 ]
@@ -174,10 +177,10 @@ class ImageTagRefused(CallError):
 
 
 class Aborted(CallError):
-    """The load was given up."""
+    """The load or save was given up."""
 
     result = Result.ABORTED
-    reason = "the load was aborted"
+    reason = "the load or save was aborted"
 
 
 class NotImplementedByMachine(CallError):
@@ -191,7 +194,30 @@ class ClusterFault(CallError):
     """A cluster did not do as its state demands."""
 
     result = Result.CLUSTER_FAULT
-    reason = "a cluster did not answer as its state demands; the VM was scrubbed"
+    reason = (
+        "a cluster did not answer as its state demands; unless this was a save, the VM was scrubbed"
+    )
+
+
+class ImageOldRefused(CallError):
+    """A rollback."""
+
+    result = Result.IMAGE_OLD
+    reason = "the machine has accepted a later version, or a later saved state, of this VM"
+
+
+class StoreFull(CallError):
+    """The machine cannot remember the versions of another VM."""
+
+    result = Result.STORE_FULL
+    reason = "the machine's store has no row left for this VM identity, or its saves are used up"
+
+
+class NoNonce(CallError):
+    """There is no save number."""
+
+    result = Result.NO_NONCE
+    reason = "the machine's key store has no epoch, or all save numbers of this power-on are used"
 
 
 ERRORS: dict[Result, type[CallError]] = {cls.result: cls for cls in CallError.__subclasses__()}

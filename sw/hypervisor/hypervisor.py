@@ -101,9 +101,20 @@ class Hypervisor(MonitorPort):
         """Continue a frozen VM."""
         self.call(Call.VM_RESUME, vm)
 
-    def vm_save(self, vm: int) -> None:
-        """Encrypt a frozen VM into an image."""
-        self.call(Call.VM_SAVE, vm)
+    def vm_save(self, vm: int, *, progress: Callable[[int], None] | None = None) -> bytes:
+        """Return a frozen VM as an encrypted image, which this machine can load again.
+
+        The VM stays as it is. Every earlier saved image of its identity is refused from now on, so
+        keep this one before anything else.
+
+        Parameters
+        ----------
+        progress : callable or None
+            Called with the number of bytes that the machine has given.
+        """
+        result, image = self.save(vm, progress=progress)
+        check(result, Call.VM_SAVE, (vm,))
+        return image
 
     def vm_destroy(self, vm: int) -> None:
         """Scrub a VM and free its clusters and channels."""
@@ -172,10 +183,10 @@ class Hypervisor(MonitorPort):
 
     def _mailbox(self, channel: int, register: ChannelRegister) -> int:
         config = self.link.config
-        if not config.tty_channels <= channel < config.channels:
+        end = config.tty_channels + config.mailbox_channels
+        if not config.tty_channels <= channel < end:
             raise HypervisorError(
-                f"a mailbox channel must be from {config.tty_channels} to {config.channels - 1},"
-                f" not {channel}"
+                f"a mailbox channel must be from {config.tty_channels} to {end - 1}, not {channel}"
             )
         mailbox = channel - config.tty_channels
         return HypervisorRegister.MAILBOX.value + MAILBOX_STRIDE * mailbox + register.value
@@ -210,9 +221,9 @@ class Vm:
         """FROZEN -> RUNNING."""
         self.hypervisor.vm_resume(self.number)
 
-    def save(self) -> None:
-        """FROZEN: encrypted image out."""
-        self.hypervisor.vm_save(self.number)
+    def save(self, *, progress: Callable[[int], None] | None = None) -> bytes:
+        """FROZEN: encrypted image out. See :meth:`Hypervisor.vm_save`."""
+        return self.hypervisor.vm_save(self.number, progress=progress)
 
     def destroy(self) -> None:
         """Scrub and free all its clusters; its channels lose their owner."""

@@ -71,6 +71,14 @@ class Link(Protocol):
         """
         ...
 
+    def read_words(self, address: int, count: int) -> list[int]:
+        """Take ``count`` words from SAVED (``address``) as it gives them.
+
+        Waits while there is no save yet (STATUS bit 3) or no word (SAVED_WORDS), and returns
+        fewer, without an error, when the call ends (STATUS bit 1).
+        """
+        ...
+
     def wait_done(self, timeout: int) -> None:
         """Wait until the completion interrupt is up (STATUS bit 1), at most ``timeout`` cycles.
 

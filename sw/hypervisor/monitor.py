@@ -9,11 +9,20 @@ from blindvisor.hdl.abi import Call, HypervisorRegister, Result
 from blindvisor.sw.hypervisor.errors import ERRORS, HypervisorError, ImageTruncated, MonitorBusy
 from blindvisor.sw.hypervisor.link import BusError, Link, LinkTimeout
 
-__all__ = ["STATUS_BUSY", "STATUS_DONE", "STATUS_LOADING", "MonitorPort", "check", "image_length"]
+__all__ = [
+    "STATUS_BUSY",
+    "STATUS_DONE",
+    "STATUS_LOADING",
+    "STATUS_SAVING",
+    "MonitorPort",
+    "check",
+    "image_length",
+]
 
 STATUS_BUSY = 1 << 0
 STATUS_DONE = 1 << 1
 STATUS_LOADING = 1 << 2
+STATUS_SAVING = 1 << 3
 
 _ARGUMENTS = {
     Call.VM_CREATE: ("vm", "x", "y", "width", "height"),
@@ -63,7 +72,7 @@ class MonitorPort:
     def invoke(self, call: Call | int, *arguments: int) -> Result:
         """Make a call with any arguments and return its result code, good or bad.
 
-        Arguments that are not given are 0. For VM_LOAD use :meth:`load`.
+        Arguments that are not given are 0. For VM_LOAD use :meth:`load`, for VM_SAVE :meth:`save`.
         """
         self._begin(call, arguments)
         self.link.wait_done(self.timeout)
@@ -103,11 +112,39 @@ class MonitorPort:
             self._stream(source, length, progress)
             self.link.wait_done(self.timeout)
         except BaseException:  # KeyboardInterrupt too: the VM must not stay half loaded
-            self.link.write(HypervisorRegister.ABORT.value, 1)
-            self.link.wait_done(self.timeout)
-            self._end()
+            self._abort()
             raise
         return self._end()
+
+    def save(
+        self, vm: int, *, progress: Callable[[int], None] | None = None
+    ) -> tuple[Result, bytes]:
+        """Make the call VM_SAVE; return its result code and what it gave.
+
+        What it gave is a saved image only if the result is OK. Whatever interrupts this method
+        aborts the save. Parameters: :meth:`Hypervisor.vm_save`.
+        """
+        self._begin(Call.VM_SAVE, (vm,))
+        image = bytearray()
+        piece = self.link.config.staging_words
+        try:
+            while True:
+                words = self.link.read_words(HypervisorRegister.SAVED.value, piece)
+                image += b"".join(word.to_bytes(4, "little") for word in words)
+                if progress is not None:
+                    progress(len(image))
+                if len(words) < piece:
+                    break
+            self.link.wait_done(self.timeout)
+        except BaseException:  # or the port would stay busy
+            self._abort()
+            raise
+        return self._end(), bytes(image)
+
+    def _abort(self) -> None:
+        self.link.write(HypervisorRegister.ABORT.value, 1)
+        self.link.wait_done(self.timeout)
+        self._end()
 
     def _read(self, register: HypervisorRegister) -> int:
         return self.link.read(register.value)

@@ -2,14 +2,21 @@
 """I/O channels and their guard, as both ends see them."""
 
 from collections import deque
+from collections.abc import Callable
 
 from blindvisor.hdl.abi import ChannelKind, ChannelRegister
 from blindvisor.sw.model.rv32 import AccessError
 
-__all__ = ["SATURATED", "Channel"]
+__all__ = ["NONCE_WORDS", "SATURATED", "AttestChannel", "Channel", "Reporter"]
 
 SATURATED = 0xFFFF
 """Where counts of denials stop."""
+
+NONCE_WORDS = 8
+"""Words of a verifier's nonce."""
+
+Reporter = Callable[[int, bytes], bytes | None]
+"""Gives the report of a VM for a nonce, or None while it cannot."""
 
 _READABLE, _WRITABLE = 1, 2
 
@@ -109,3 +116,33 @@ class Channel:
     def _status(self) -> int:
         full = len(self._to_hypervisor) >= self._depth
         return _READABLE * bool(self._to_guest) | _WRITABLE * (not full)
+
+
+class AttestChannel(Channel):
+    """The channel through which a VM gets reports about itself.
+
+    Parameters
+    ----------
+    reporter : :data:`Reporter`
+        Who makes them.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__(ChannelKind.ATTEST, NONCE_WORDS)
+        self._reporter = reporter
+
+    def guest_access(self, owner: int, register: int, value: int | None) -> int:
+        """As every channel, once a report that can be made is made."""
+        self._status()
+        return super().guest_access(owner, register, value)
+
+    def _status(self) -> int:
+        if self.owner and len(self._to_hypervisor) == NONCE_WORDS and not self._to_guest:
+            nonce = b"".join(word.to_bytes(4, "little") for word in self._to_hypervisor)
+            report = self._reporter(self.owner, nonce)
+            if report is not None:
+                self._to_hypervisor.clear()
+                self._to_guest.extend(
+                    int.from_bytes(report[at : at + 4], "little") for at in range(0, len(report), 4)
+                )
+        return _READABLE if self._to_guest else super()._status() & _WRITABLE

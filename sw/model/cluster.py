@@ -99,6 +99,7 @@ class Cluster:
         self.memory = [0] * self._config.memory_words
         self.channels: dict[int, int] = {}  # physical by guest channel number
         self.time = 0
+        self.resumed = False  # restored from a saved image
         self._faults = 0
         self._fault_address = 0
         self._core_registers = [_CoreRegisters() for _ in self.cores]
@@ -219,6 +220,8 @@ class Cluster:
                 return self.time & 0xFFFF_FFFF
             case GuestRegister.TIME_HIGH.value:
                 return self.time >> 32
+            case GuestRegister.FLAGS.value:
+                return int(self.resumed)
         raise AccessError
 
     def _core_register(self, offset: int, value: int | None) -> int:

@@ -7,11 +7,17 @@ from blindvisor.hdl.abi import HypervisorRegister
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.sw.hypervisor.hypervisor import MAILBOX_STRIDE
 from blindvisor.sw.hypervisor.link import BusError, LinkTimeout
-from blindvisor.sw.hypervisor.monitor import STATUS_BUSY, STATUS_DONE, STATUS_LOADING
+from blindvisor.sw.hypervisor.monitor import (
+    STATUS_BUSY,
+    STATUS_DONE,
+    STATUS_LOADING,
+    STATUS_SAVING,
+)
 from blindvisor.sw.model.channels import Channel
 from blindvisor.sw.model.machine import Machine
 from blindvisor.sw.model.monitor import Monitor
 from blindvisor.sw.model.rv32 import AccessError
+from blindvisor.sw.model.store import Store
 
 __all__ = ["ModelLink"]
 
@@ -22,8 +28,8 @@ _ARGUMENTS = range(HypervisorRegister.ARG0.value, HypervisorRegister.ARG4.value 
 class ModelLink:
     """A :class:`~blindvisor.sw.hypervisor.link.Link` to a machine in plain Python.
 
-    Calls end at once; a load ends with the word that decides it. Guests only run in
-    :meth:`advance`.
+    Calls end at once; a load ends with the word that decides it, a save with the last word. Guests
+    only run in :meth:`advance`.
 
     Parameters
     ----------
@@ -31,22 +37,36 @@ class ModelLink:
         The machine.
     root_key : :class:`bytes`
         Its root key, 32 bytes.
+    store : :class:`~blindvisor.sw.model.store.Store` or None
+        What it remembers beyond its power-off; None: nothing.
+    epoch : :class:`int` or None
+        What the key store gives it as the epoch of this power-on; None: nothing.
     """
 
-    def __init__(self, config: MachineConfig, *, root_key: bytes) -> None:
+    def __init__(
+        self,
+        config: MachineConfig,
+        *,
+        root_key: bytes,
+        store: Store | None = None,
+        epoch: int | None = 1,
+    ) -> None:
         if len(root_key) != 32:
             raise ValueError(f"a root key must have 32 bytes, not {len(root_key)}")
         self.config = config
         self.machine = Machine(config)
         """For tests that look behind the registers; the hypervisor must not."""
-        self._monitor = Monitor(self.machine, root_key)
+        kept = store if store is not None else Store(config.store_rows)
+        if len(kept.rows) != config.store_rows:
+            raise ValueError(f"the store must have {config.store_rows} rows, not {len(kept.rows)}")
+        self._monitor = Monitor(self.machine, root_key, store=kept, epoch=epoch)
         self._arguments = [0] * 5
         self._done = False
 
     def read(self, address: int) -> int:
         """Read a register."""
-        config, monitor, loader = self.config, self._monitor, self._monitor.loader
-        loading = loader is not None
+        config, monitor = self.config, self._monitor
+        loader, saver = monitor.loader, monitor.saver
         match address:
             case HypervisorRegister.ID.value:
                 return _ID
@@ -62,12 +82,19 @@ class ModelLink:
                     | config.guest_channels << 24
                 )
             case HypervisorRegister.STATUS.value:
-                busy = (STATUS_BUSY | STATUS_LOADING) if loading else 0
+                busy = (STATUS_BUSY | STATUS_LOADING) if loader is not None else 0
+                busy |= (STATUS_BUSY | STATUS_SAVING) if saver is not None else 0
                 return busy | (STATUS_DONE if self._done else 0)
             case HypervisorRegister.RESULT.value:
                 return monitor.result.value
             case HypervisorRegister.STAGING_SPACE.value:
                 return min(config.staging_words, loader.remaining) if loader is not None else 0
+            case HypervisorRegister.SAVED_WORDS.value:
+                return saver.waiting if saver is not None else 0
+            case HypervisorRegister.SAVED.value if saver is not None and saver.waiting:
+                word, ended = monitor.take()
+                self._done |= ended
+                return word
             case _ if address in _ARGUMENTS:
                 return self._arguments[_ARGUMENTS.index(address)]
             case _ if 0 <= (n := address - HypervisorRegister.VALUE0.value) < 16 and n % 4 == 0:
@@ -80,13 +107,13 @@ class ModelLink:
             raise ValueError(f"value must be a 32-bit word, not {value}")
         monitor = self._monitor
         match address:
-            case HypervisorRegister.COMMAND.value if monitor.loader is None:
+            case HypervisorRegister.COMMAND.value if not self._running:
                 if monitor.call(value, list(self._arguments)):
                     self._done = True
             case HypervisorRegister.STATUS.value:
                 self._done = False
             case HypervisorRegister.ABORT.value:
-                if monitor.loader is not None:
+                if self._running:
                     monitor.abort()
                     self._done = True
             case HypervisorRegister.STAGING.value if monitor.loader is not None:
@@ -96,6 +123,17 @@ class ModelLink:
                 self._arguments[_ARGUMENTS.index(address)] = value
             case _:
                 self._mailbox(address, value)
+
+    @property
+    def _running(self) -> bool:
+        return self._monitor.loader is not None or self._monitor.saver is not None
+
+    def read_words(self, address: int, count: int) -> list[int]:
+        """Take words from SAVED until the call ends."""
+        words: list[int] = []
+        while len(words) < count and self._monitor.saver is not None:
+            words.append(self.read(address))
+        return words
 
     def write_words(self, address: int, words: Sequence[int]) -> int:
         """Write words to STAGING until the call ends."""

@@ -3,7 +3,7 @@
 
 from blindvisor.hdl.abi import ChannelKind, ClusterState
 from blindvisor.hdl.config import MachineConfig
-from blindvisor.sw.model.channels import Channel
+from blindvisor.sw.model.channels import AttestChannel, Channel, Reporter
 from blindvisor.sw.model.cluster import Cluster
 from blindvisor.sw.model.rv32 import Decoder
 
@@ -21,6 +21,11 @@ class Machine:
 
     Timing is not that of the hardware: a core executes an instruction every
     :data:`CYCLES_PER_INSTRUCTION` cycles, and no access takes time.
+
+    Members
+    -------
+    reporter : :data:`~blindvisor.sw.model.channels.Reporter`
+        Who makes reports: the monitor, once there is one.
     """
 
     def __init__(self, config: MachineConfig) -> None:
@@ -31,7 +36,12 @@ class Machine:
                 ChannelKind.TTY if n < config.tty_channels else ChannelKind.MAILBOX,
                 config.channel_depth,
             )
-            for n in range(config.channels)
+            for n in range(config.tty_channels + config.mailbox_channels)
+        ]
+        self.reporter: Reporter = lambda vm, nonce: None
+        self.channels += [
+            AttestChannel(lambda vm, nonce: self.reporter(vm, nonce))
+            for _ in range(config.attest_channels)
         ]
         self.clusters = [
             Cluster(machine=self, config=config, decoder=decoder, x=x, y=y)

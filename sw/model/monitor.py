@@ -4,9 +4,11 @@
 from dataclasses import dataclass
 
 from blindvisor.hdl.abi import Call, ClusterState, Fault, Result, StatusKind, VmState
+from blindvisor.sw.image.format import Flags
 from blindvisor.sw.model.cluster import Cluster, Rectangle
-from blindvisor.sw.model.loader import Loader
+from blindvisor.sw.model.loader import Loader, Record, SaveNumbers, Saver, make_report
 from blindvisor.sw.model.machine import Machine
+from blindvisor.sw.model.store import Store
 
 __all__ = ["Monitor"]
 
@@ -27,6 +29,7 @@ class _Slot:
 
     state: VmState = VmState.EMPTY
     rectangle: Rectangle | None = None
+    record: Record | None = None
 
 
 def _demand(condition: object, result: Result) -> None:
@@ -43,6 +46,10 @@ class Monitor:
         What it rules.
     root_key : :class:`bytes`
         For the loader.
+    store : :class:`~blindvisor.sw.model.store.Store`
+        What the machine remembers beyond its power-off.
+    epoch : :class:`int` or None
+        Of this power-on; None: the key store has none.
 
     Members
     -------
@@ -52,21 +59,32 @@ class Monitor:
         Of the last successful STATUS.
     loader : :class:`~blindvisor.sw.model.loader.Loader` or None
         While a VM_LOAD runs.
+    saver : :class:`~blindvisor.sw.model.loader.Saver` or None
+        While a VM_SAVE runs.
     """
 
-    def __init__(self, machine: Machine, root_key: bytes) -> None:
+    def __init__(
+        self, machine: Machine, root_key: bytes, *, store: Store, epoch: int | None
+    ) -> None:
         self._machine = machine
         self._config = machine.config
         self._root_key = root_key
+        self._store = store
+        self._numbers = SaveNumbers(epoch)
         self._slots = {n: _Slot() for n in range(1, machine.config.vms + 1)}
         self._loading = 0
         self._last_load = Result.NONE
         self.loader: Loader | None = None
+        self.saver: Saver | None = None
+        machine.reporter = self._report
         self.result = Result.NONE
         self.values = [0, 0, 0, 0]
 
     def call(self, number: int, arguments: Arguments) -> bool:
-        """Make a call; return whether it has ended (a load that wants words has not)."""
+        """Make a call; return whether it has ended.
+
+        A load that wants words and a save that has some have not.
+        """
         effects = {
             Call.VM_CREATE.value: self._vm_create,
             Call.VM_LOAD.value: self._vm_load,
@@ -88,6 +106,8 @@ class Monitor:
             return True
         if self.loader is not None:
             return self._load_ended()
+        if self.saver is not None:
+            return self._save_ended()
         self.result = Result.OK
         return True
 
@@ -97,10 +117,17 @@ class Monitor:
         self.loader.feed(word)
         return self._load_ended()
 
+    def take(self) -> tuple[int, bool]:
+        """Take a word from the running save; return it, and whether that ended the save."""
+        assert self.saver is not None
+        return self.saver.take(), self._save_ended()
+
     def abort(self) -> None:
-        """End the running load."""
-        assert self.loader is not None
-        self._end_load(Result.ABORTED)
+        """End the running load or save."""
+        if self.saver is not None:
+            self.saver, self.result = None, Result.ABORTED
+        else:
+            self._end_load(Result.ABORTED)
 
     # VMs
 
@@ -148,6 +175,7 @@ class Monitor:
         self._loading = vm
         self.loader = Loader(
             root_key=self._root_key,
+            store=self._store,
             length=length,
             width=place.width,
             height=place.height,
@@ -171,7 +199,7 @@ class Monitor:
                 cluster.memory[: len(words) // 4] = [
                     int.from_bytes(words[n : n + 4], "little") for n in range(0, len(words), 4)
                 ]
-            slot.state = VmState.READY
+            slot.state, slot.record = VmState.READY, loader.record
         else:
             self._destroy(vm)
         self.loader = None
@@ -184,6 +212,10 @@ class Monitor:
         slot.state = after
 
     def _vm_start(self, arguments: Arguments) -> None:
+        slot = self._slot(arguments[0], VmState.READY)
+        assert slot.record is not None
+        for cluster in self._clusters(slot):
+            cluster.resumed = Flags.SAVED in slot.record.flags
         self._change(arguments[0], VmState.READY, VmState.RUNNING, ClusterState.RUNNING)
 
     def _vm_freeze(self, arguments: Arguments) -> None:
@@ -193,8 +225,32 @@ class Monitor:
         self._change(arguments[0], VmState.FROZEN, VmState.RUNNING, ClusterState.RUNNING)
 
     def _vm_save(self, arguments: Arguments) -> None:
-        self._slot(arguments[0], VmState.FROZEN)
-        raise _Refused(Result.NOT_IMPLEMENTED)
+        slot = self._slot(arguments[0], VmState.FROZEN)
+        assert slot.record is not None
+        self.saver = Saver(
+            root_key=self._root_key,
+            store=self._store,
+            numbers=self._numbers,
+            record=slot.record,
+            memories=[
+                b"".join(word.to_bytes(4, "little") for word in cluster.memory)
+                for cluster in self._clusters(slot)
+            ],
+        )
+
+    def _save_ended(self) -> bool:
+        assert self.saver is not None
+        if self.saver.result is Result.NONE:
+            return False
+        self.result, self.saver = self.saver.result, None
+        return True
+
+    def _report(self, vm: int, nonce: bytes) -> bytes | None:
+        """What the attestation channel asks for; None while the loader is at work."""
+        record = self._slots[vm].record
+        if self.loader is not None or self.saver is not None or record is None:
+            return None
+        return make_report(record, nonce, root_key=self._root_key)
 
     def _vm_destroy(self, arguments: Arguments) -> None:
         vm = arguments[0]

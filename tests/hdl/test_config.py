@@ -27,8 +27,13 @@ USUAL = {"name": "usual", "width": 2, "height": 2}
         ({"multiply": 1}, "multiply must be true or false, not 1"),
         (
             {"tty_channels": 0, "mailbox_channels": 0},
-            "tty_channels and mailbox_channels together must be from 1 to 16, not 0",
+            (
+                "tty_channels, mailbox_channels and attest_channels together must be from 1 to 16,"
+                " not 0"
+            ),
         ),
+        ({"attest_channels": 2}, "attest_channels must be from 0 to 1, not 2"),
+        ({"store_rows": 0}, "store_rows must be from 1 to 256, not 0"),
     ],
 )
 def test_wrong_value_is_refused(values, message):

@@ -59,6 +59,32 @@ def load(hypervisor, params):
     return {"taken": taken, "sum": link.read(VALUE0)}
 
 
+def save(hypervisor, params):
+    """Take a saved image in pieces, as long as there is something."""
+    link = hypervisor.link
+    link.write(ARG1, params["words"])
+    link.write(ARG2, params["give_up_after"])
+    link.write(COMMAND, Call.VM_SAVE.value)
+    pieces = []
+    while not pieces or len(pieces[-1]) == params["piece"]:
+        pieces.append(link.read_words(HypervisorRegister.SAVED.value, params["piece"]))
+    link.wait_done(1000)
+    return pieces
+
+
+def store(hypervisor, params):
+    """The versions that are found in rows, each of which is then counted up; and the epoch."""
+    link = hypervisor.link
+    found = []
+    for row in params["rows"]:
+        link.write(ARG1, row)
+        link.write(COMMAND, Call.VM_CREATE.value)
+        link.wait_done(1000)
+        found.append(link.read(HypervisorRegister.VALUE2.value))
+        link.write(STATUS, 1)
+    return {"found": found, "epoch": link.read(HypervisorRegister.VALUE3.value)}
+
+
 def echo(hypervisor, params):
     link = hypervisor.link
     heard = {}

@@ -16,7 +16,7 @@ def device(tmp_path_factory):
     """A folder with a device key and two guests for it, each 2 x 1 clusters."""
     folder = tmp_path_factory.mktemp("device")
     assert main(["image", "keygen", "-o", str(folder / "key")]) == 0
-    for name in ("hello", "matmul"):
+    for name in ("hello", "matmul", "counter"):
         assert pack(folder, name) == 0
     return folder
 
@@ -71,13 +71,53 @@ def test_a_guest_that_does_not_end_fails_the_run(device, capsys):
         (["--place", "1;0"], ["hello"], "a place must be x,y with whole numbers, not 1;0"),
         ([], ["hello", "hello", "hello"], "free"),
         (["--vcd", "t.vcd"], ["hello"], "--vcd needs --on rtl"),
+        (["--save", "s"], ["hello"], "--save needs --store: the device must remember"),
+        (["--save", "s", "--store", "{}"], ["hello"] * 2, "with one image, not with 2"),
+        (["--save", "s", "--store", "{}", "--no-mailbox"], ["hello"], "--save needs a mailbox"),
+        (["--save", "s", "--store", "{}"], ["hello"], "vm1 has ended before it could be saved"),
+        (["--store", "{key}"], ["hello"], "key must be a store of blindvisor: "),
     ],
 )
-def test_what_cannot_be_run_is_one_sentence(device, capsys, arguments, names, message):
-    assert run(device, "--on", "model", *arguments, names=names) == 2
+def test_what_cannot_be_run_is_one_sentence(device, capsys, tmp_path, arguments, names, message):
+    places = {"key": device / "key"}
+    given = [item.format(tmp_path / "store", **places) for item in arguments]
+    assert run(device, "--on", "model", *given, names=names) == 2
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("target", ["model", pytest.param("rtl", marks=pytest.mark.cocotb)])
+def test_a_saved_vm_goes_on_in_another_run_and_its_older_states_do_not(
+    device, capsys, tmp_path, target
+):
+    store = ["--on", target, "--store", str(tmp_path / "store")]
+    first, second = str(tmp_path / "first"), str(tmp_path / "second")
+    save = ["--cycles", "100000", "--json", "--save"]
+    assert run(device, *store, *save, f"{first}.bvi", names=["counter"]) == 0
+    (vm,) = json.loads(capsys.readouterr().out)["vms"]
+    assert vm["saved"] == f"{first}.bvi"
+    count = int(vm["output"].splitlines()[-1].removeprefix("count "))
+    moved = ["--place", "0,1"]
+    assert run(device, *store, *moved, *save, f"{second}.bvi", names=[first]) == 0
+    (vm,) = json.loads(capsys.readouterr().out)["vms"]
+    assert (vm["x"], vm["y"]) == (0, 1)
+    assert vm["output"].splitlines()[:2] == ["counter: resumed", f"count {count + 1}"]
+    assert run(device, *store, names=[first]) == 2
+    assert "IMAGE_OLD" in capsys.readouterr().err
+    assert run(device, *store, "--cycles", "50000", "--json", names=[second]) == 1  # it counts on
+    output = json.loads(capsys.readouterr().out)["vms"][0]["output"]
+    assert output.startswith("counter: resumed\n")
+
+
+def test_a_guest_that_does_not_answer_is_not_saved(device, capsys, tmp_path):
+    assert pack(device, "victim") == 0
+    out = tmp_path / "out.bvi"
+    store = ["--store", str(tmp_path / "store")]
+    save = ["--save", str(out), "--cycles", "1000"]
+    assert run(device, "--on", "model", *store, *save, names=["victim"]) == 2
+    assert "the guest did not answer on mailbox channel 4" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_an_image_for_another_device_is_refused(device, tmp_path, capsys):

@@ -13,8 +13,9 @@ from blindvisor.hdl.config import MachineConfig
 from blindvisor.sim import compiled
 from blindvisor.sim.compiled import SimulatorError
 from blindvisor.sim.session import ScenarioError, find_scenario, run_on_model, run_scenario
+from blindvisor.sim.store import FileStore
 
-CONFIG = MachineConfig(name="standin", width=1, height=1)
+CONFIG = MachineConfig(name="standin", width=1, height=1, store_rows=5)
 ROOT_KEY = bytes(range(1, 33))
 SIMULATORS = ["icarus", "verilator"]
 
@@ -76,6 +77,31 @@ def test_words_are_taken_in_order_until_the_load_ends(run, give_up_after, counte
     assert result["sum"] == sum(words[:counted])
     # What the staging area took before the load ended counts as taken.
     assert counted <= result["taken"] <= min(counted + 9, 100)
+
+
+@pytest.mark.parametrize(("give_up_after", "piece"), [(0, 100), (0, 7), (0, 10), (30, 25)])
+def test_saved_words_are_taken_in_order_until_the_save_ends(run, give_up_after, piece):
+    params = {"words": 70, "give_up_after": give_up_after, "piece": piece}
+    pieces = run("save", params)
+    words = [word for part in pieces for word in part]
+    assert words == [*range(1, len(words) + 1)]
+    assert [len(part) for part in pieces[:-1]] == [piece] * (len(pieces) - 1)
+    if give_up_after:
+        assert len(words) <= give_up_after
+    else:
+        assert len(words) == 70
+
+
+def test_the_store_is_served_and_kept_from_one_power_on_to_the_next(run, tmp_path):
+    file = tmp_path / "store.json"
+    assert run("store", {"rows": [4, 0, 4]}, store=file) == {"found": [0, 0, 1], "epoch": 1}
+    assert run("store", {"rows": [0, 3, 4]}, store=file) == {"found": [1, 0, 2], "epoch": 2}
+    kept = FileStore(file, 5)
+    assert [row and row.version for row in kept.rows] == [2, None, None, 1, 3]
+    assert kept.epoch == 2
+    result = run("store", {"rows": [4]}, store=file, epoch=False)
+    assert result == {"found": [3], "epoch": 0xFFFF_FFFF}
+    assert run("store", {"rows": [4]}) == {"found": [0], "epoch": 1}
 
 
 def test_typed_bytes_arrive_in_order_on_their_channels(run):

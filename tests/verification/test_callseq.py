@@ -11,12 +11,22 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from blindvisor.hdl.abi import Call, ClusterState, Result, VmState
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.sw.hypervisor.hypervisor import Hypervisor
+from blindvisor.sw.image.format import Header
 from blindvisor.sw.model.link import ModelLink
+from blindvisor.sw.model.store import Store
 from blindvisor.verification.callseq import StepSource, execute, snapshot
 
 KEY = bytes(range(32))
 CONFIG = MachineConfig(
-    name="test", width=3, height=2, memory_bytes=1024, vms=3, tty_channels=2, mailbox_channels=1
+    name="test",
+    width=3,
+    height=2,
+    memory_bytes=1024,
+    vms=3,
+    tty_channels=2,
+    mailbox_channels=1,
+    attest_channels=1,
+    store_rows=2,
 )
 LIFE = {
     VmState.CREATED: ClusterState.LOADING,
@@ -25,7 +35,8 @@ LIFE = {
     VmState.FROZEN: ClusterState.FROZEN,
 }
 LOADER_FAILED = {
-    *(Result.IMAGE_HEADER, Result.IMAGE_SIZE, Result.IMAGE_KEY, Result.IMAGE_TAG, Result.ABORTED)
+    *(Result.IMAGE_HEADER, Result.IMAGE_SIZE, Result.IMAGE_KEY, Result.IMAGE_TAG, Result.ABORTED),
+    *(Result.IMAGE_OLD, Result.STORE_FULL),
 }
 
 
@@ -34,10 +45,12 @@ class Calls(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.link = ModelLink(CONFIG, root_key=KEY)
+        self.store = Store(CONFIG.store_rows)
+        self.link = ModelLink(CONFIG, root_key=KEY, store=self.store)
         self.hypervisor = Hypervisor(self.link)
         self.source = StepSource(CONFIG, root_key=KEY)
         self.seen = snapshot(self.hypervisor)
+        self.numbers = set()
 
     @rule(rng=st.randoms(use_true_random=False))
     def call(self, rng):
@@ -46,11 +59,19 @@ class Calls(RuleBasedStateMachine):
         outcome = execute(self.hypervisor, step)
         before, self.seen = self.seen, snapshot(self.hypervisor)
         reading = step.call == Call.STATUS.value
-        if outcome.result is not Result.OK and outcome.result not in LOADER_FAILED:
+        load_failed = step.call == Call.VM_LOAD.value and outcome.result in LOADER_FAILED
+        if outcome.result is not Result.OK and not load_failed:
             assert self.seen == before, f"{step} was refused and changed something"
         if outcome.result is not Result.OK or not reading:
             assert outcome.values == values
-        if outcome.result in LOADER_FAILED:
+        if outcome.saved:
+            assert self.seen == before
+            header = Header.from_bytes(outcome.saved)
+            assert header.nonce not in self.numbers  # no key is used twice
+            self.numbers.add(header.nonce)
+            row = self.store.rows[self.store.find(header.identity)]
+            assert row.generation == header.generation
+        if load_failed:
             vm = step.arguments[0]
             assert before.vms[vm - 1].state is VmState.CREATED
             assert self.seen.vms[vm - 1].state is VmState.EMPTY
@@ -94,10 +115,13 @@ TestCalls = Calls.TestCase
 def test_sequences_reach_every_result():
     reached = set()
     for seed in range(40):
-        hypervisor = Hypervisor(ModelLink(CONFIG, root_key=KEY))
+        epoch = 1 if seed % 4 else None
+        hypervisor = Hypervisor(ModelLink(CONFIG, root_key=KEY, epoch=epoch))
         source = StepSource(CONFIG, root_key=KEY)
         reached |= {execute(hypervisor, step).result for step in source.steps(Random(seed), 60)}
-    assert reached == {*Result} - {Result.NONE, Result.BUSY, Result.CLUSTER_FAULT}
+    assert reached == {*Result} - {
+        *(Result.NONE, Result.BUSY, Result.CLUSTER_FAULT, Result.NOT_IMPLEMENTED)
+    }
 
 
 def test_same_seed_gives_the_same_steps():

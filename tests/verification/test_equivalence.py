@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from blindvisor.hdl.config import MachineConfig
@@ -14,7 +14,9 @@ from blindvisor.sw.image.pack import pack
 from blindvisor.verification.equivalence import steps_of
 
 KEY = bytes(range(32))
-CONFIG = MachineConfig(name="pair", width=2, height=2, vms=3)
+CONFIG = MachineConfig(
+    name="pair", width=2, height=2, vms=3, memory_bytes=8192, attest_channels=1, store_rows=2
+)
 GUESTS = Path(__file__).parents[2] / "sw" / "guests" / "bin"
 
 
@@ -53,11 +55,19 @@ def image_of(guest, tmp_path, *, width, height):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 40))
+@example(seed=10, count=60)
+@example(seed=274, count=60)
 def test_same_calls_have_the_same_outcome(both, seed, count):
+    """The examples are sequences with saves, saves that are given up, and refused versions."""
     steps = steps_of(seed, count, config=CONFIG, root_key=KEY)
     model, rtl = both("blindvisor.verification.equivalence:calls", {"steps": steps})
     for said, heard in zip(model, rtl, strict=True):
         assert said == heard
+    if count == 60:
+        assert sum(bool(said["saved"]) for said in model) >= 3
+        assert {"ABORTED", "IMAGE_OLD" if seed == 10 else "STORE_FULL"} <= {
+            said["result"] for said in model
+        }
 
 
 @pytest.mark.cocotb
@@ -86,4 +96,14 @@ def test_mailbox_carries_the_same_words(both, tmp_path):
     params = {"image": image_of("mailbox", tmp_path, width=1, height=1), "words": words}
     model, rtl = both("blindvisor.verification.equivalence:mailbox", params)
     assert rtl["answers"] == [word + 1 for word in words]
+    assert model == rtl
+
+
+@pytest.mark.cocotb
+def test_a_vm_that_ran_is_saved_alike(both, tmp_path):
+    """Bit by bit: what is in memory after a guest, save numbers, generations, tags."""
+    params = {"image": image_of("hello", tmp_path, width=1, height=2), "height": 2}
+    model, rtl = both("blindvisor.verification.equivalence:saves", params)
+    assert "[exit 0]" in rtl["output"]
+    assert len({*rtl["digests"]}) == 3
     assert model == rtl

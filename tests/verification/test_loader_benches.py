@@ -15,8 +15,9 @@ import pytest
 from blindvisor.hdl.loader.aes import Aes
 from blindvisor.hdl.loader.engine import GcmEngine
 from blindvisor.hdl.loader.loader import Loader
+from blindvisor.hdl.loader.sha256 import Sha256
 from blindvisor.sim.runner import run_bench
-from blindvisor.verification.benches import aes, gcm, loader
+from blindvisor.verification.benches import aes, gcm, loader, loader_saves, sha256
 
 
 @pytest.mark.cocotb
@@ -39,5 +40,17 @@ def test_gcm_engine(tmp_path, sboxes, digit):
 
 
 @pytest.mark.cocotb
+def test_hash(tmp_path):
+    environment = sha256.environment(messages=200)
+    ran = run_bench(Sha256(), sha256.__name__, tmp_path, internals=False, env=environment)
+    assert ran == 1
+
+
+@pytest.mark.cocotb
 def test_loader(tmp_path):
     assert run_bench(Loader(loader.CONFIG), loader.__name__, tmp_path) == 10
+
+
+@pytest.mark.cocotb
+def test_saves(tmp_path):
+    assert run_bench(Loader(loader_saves.SMALL), loader_saves.__name__, tmp_path) == 7

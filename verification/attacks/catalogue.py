@@ -7,6 +7,7 @@ from blindvisor.verification.attacks.images import IMAGE_ATTACKS
 from blindvisor.verification.attacks.memory import MEMORY_ATTACKS
 from blindvisor.verification.attacks.ownership import OWNERSHIP_ATTACKS
 from blindvisor.verification.attacks.residue import RESIDUE_ATTACKS
+from blindvisor.verification.attacks.saves import SAVE_ATTACKS
 from blindvisor.verification.attacks.timing import TIMING_ATTACKS
 
 __all__ = ["ATTACKS", "find_attacks"]
@@ -16,6 +17,7 @@ ATTACKS: dict[str, Attack] = {
     for attack in (
         *OWNERSHIP_ATTACKS,
         *IMAGE_ATTACKS,
+        *SAVE_ATTACKS,
         *CHANNEL_ATTACKS,
         *RESIDUE_ATTACKS,
         *MEMORY_ATTACKS,

@@ -7,185 +7,31 @@
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 import cocotb
-from cocotb.clock import Clock
 from cocotb.handle import HierarchyObject, LogicArrayObject, LogicObject
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import ClockCycles
 
 from blindvisor.hdl.abi import Result
-from blindvisor.hdl.config import MachineConfig
-from blindvisor.hdl.ionet.flits import LANE_REPLY, LaneOp, lane_command
 from blindvisor.sw.image.format import ImageError
-from blindvisor.sw.image.pack import pack, unpack
+from blindvisor.sw.image.pack import unpack
+from blindvisor.verification.benches.loader_rig import (
+    CONFIG,
+    HEADER,
+    TAG,
+    Outcome,
+    Vm,
+    make_image,
+    random_vm,
+    start,
+)
 
-__all__ = ["CONFIG"]
-
-CONFIG = MachineConfig(name="bench", width=4, height=3, memory_bytes=16 * 1024)
-HEADER = 128
-TAG = 16
-LATENCY = 8  # cycles from a command to its reply
-
-
-@dataclass(frozen=True, kw_only=True)
-class Vm:
-    """A rectangle of the machine."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    @property
-    def indices(self) -> list[int]:
-        """Clusters in the order of the image."""
-        return [
-            (self.y + gy) * CONFIG.width + self.x + gx
-            for gy in range(self.height)
-            for gx in range(self.width)
-        ]
+__all__ = ["check_loaded", "registers"]
 
 
-@dataclass(kw_only=True)
-class Outcome:
-    """What one load did."""
-
-    result: Result = Result.NONE
-    cycles: int = 0
-    taken: int = 0  # words of staging
-    writes: dict[int, dict[int, int]] = field(default_factory=dict)  # cluster, word offset, word
-
-    def memory(self, cluster: int) -> bytes:
-        """What was written into a cluster, from word 0 without a gap."""
-        words = self.writes[cluster]
-        assert sorted(words) == list(range(len(words)))
-        return b"".join(words[n].to_bytes(4, "little") for n in sorted(words))
-
-
-class Rig:
-    """The loader with staging on one side and clusters in LOADING on the other."""
-
-    def __init__(self, dut: Any, *, root_key: bytes) -> None:
-        self.dut = dut
-        self.root_key = root_key
-        self.rng = random.Random(cocotb.RANDOM_SEED)
-        self.staging_pause = 0.0
-        self.lane_pause = 0.0
-
-    async def reset(self) -> None:
-        """Start the clock and reset, with all inputs quiet."""
-        dut = self.dut
-        for name in ("start", "abort", "staging__valid", "staging__payload", "x", "y", "width"):
-            getattr(dut, name).value = 0
-        for name in ("height", "length", "lane__reply_valid", "lane__reply"):
-            getattr(dut, name).value = 0
-        dut.lane__command__ready.value = 0
-        dut.root_key.value = int.from_bytes(self.root_key, "little")
-        Clock(dut.clk, 10, "ns").start()
-        dut.rst.value = 1
-        await ClockCycles(dut.clk, 2)
-        dut.rst.value = 0
-        await RisingEdge(dut.clk)
-
-    async def load(
-        self,
-        image: bytes,
-        vm: Vm,
-        *,
-        length: int | None = None,
-        abort_after: int | None = None,
-        refuse: int | None = None,
-        deadline: int = 60_000,
-    ) -> Outcome:
-        """Load ``image``; be starved if it is shorter than ``length``.
-
-        ``abort_after``: cycles until ABORT; ``refuse``: number of the command that the cluster
-        answers with ``ok`` = 0.
-        """
-        dut = self.dut
-        outcome = Outcome()
-        words = [int.from_bytes(image[n : n + 4], "little") for n in range(0, len(image), 4)]
-        dut.x.value, dut.y.value = vm.x, vm.y
-        dut.width.value, dut.height.value = vm.width, vm.height
-        dut.length.value = len(image) if length is None else length
-        dut.start.value = 1
-        await RisingEdge(dut.clk)
-        dut.start.value = 0
-        for name in ("x", "y", "width", "height", "length", "root_key"):
-            getattr(dut, name).value = 0  # sampled with start
-        cluster_end = _Clusters(outcome, refuse=refuse)
-        offered = False
-        due: list[tuple[int, int]] = []
-        for cycle in range(deadline):
-            await RisingEdge(dut.clk)
-            outcome.cycles = cycle + 1
-            if offered and dut.staging__ready.value:
-                outcome.taken += 1
-                offered = False
-            if dut.lane__command__valid.value and dut.lane__command__ready.value:
-                ok = cluster_end.obey(int(dut.lane__command__payload.value))
-                due.append((cycle + LATENCY, ok))
-            if dut.done.value:
-                outcome.result = Result(int(dut.result.value))
-                assert not due, "done before the last reply"
-                break
-            assert dut.busy.value
-            assert int(dut.result.value) == Result.NONE.value
-
-            if not offered and outcome.taken < len(words):
-                offered = self.rng.random() >= self.staging_pause
-            dut.staging__valid.value = offered
-            dut.staging__payload.value = words[outcome.taken] if offered else 0
-            dut.lane__command__ready.value = cycle % 2 and self.rng.random() >= self.lane_pause
-            ok = due.pop(0)[1] if (replying := bool(due) and due[0][0] <= cycle) else 0
-            dut.lane__reply_valid.value = replying
-            dut.lane__reply.value = LANE_REPLY.const({"ok": ok}).as_bits()
-            dut.abort.value = cycle == abort_after
-        else:
-            raise AssertionError(f"no end after {deadline} cycles")
-        for name in ("staging__valid", "staging__payload", "lane__reply_valid", "abort"):
-            getattr(dut, name).value = 0
-        dut.lane__command__ready.value = 0
-        dut.root_key.value = int.from_bytes(self.root_key, "little")
-        await RisingEdge(dut.clk)
-        assert not dut.done.value
-        assert not dut.busy.value
-        return outcome
-
-
-class _Clusters:
-    """Obeys lane commands as clusters in LOADING do."""
-
-    def __init__(self, outcome: Outcome, *, refuse: int | None) -> None:
-        self.outcome = outcome
-        self.refuse = refuse
-        self.layout = lane_command(CONFIG)
-        self.address: dict[int, int] = {}
-        self.count = 0
-
-    def obey(self, bits: int) -> int:
-        """Return whether the command is ``ok``."""
-        command = self.layout.from_bits(bits)
-        self.count += 1
-        assert command.named, "the loader must not broadcast"
-        if self.count - 1 == self.refuse:
-            return 0
-        cluster = command.cluster
-        if command.op is LaneOp.ADDRESS:
-            self.address[cluster] = command.data
-        else:
-            assert command.op is LaneOp.WRITE, command.op
-            if cluster not in self.address:  # its ADDRESS was refused a few cycles ago
-                assert self.refuse is not None
-                return 0
-            word = self.address[cluster]
-            assert word < CONFIG.memory_words
-            self.outcome.writes.setdefault(cluster, {})[word] = command.data
-            self.address[cluster] = word + 1
-        return 1
+SCRUB = 10  # cycles in which the hash overwrites its buffer
 
 
 def expected(image: bytes, vm: Vm, root_key: bytes, *, length: int | None = None) -> Result:
@@ -194,10 +40,15 @@ def expected(image: bytes, vm: Vm, root_key: bytes, *, length: int | None = None
     capacity = vm.width * vm.height * CONFIG.memory_bytes
     if length < HEADER + TAG or length % 16 or length - HEADER - TAG > capacity:
         return Result.IMAGE_SIZE
-    fixed = ((0, b"BLNDVSR1" + b"\1\0" + bytes(2)), (14, bytes(2)), (24, bytes(8)))
+    flags = int.from_bytes(image[10:12], "little")
+    fixed = ((0, b"BLNDVSR1" + b"\2\0"), (14, bytes(2)), (28, bytes(4)))
     for offset, right in (*fixed, (60, bytes(4)), (124, bytes(4))):
         if image[offset : offset + len(right)] != right:
             return Result.IMAGE_HEADER
+    if flags not in (0, 1, 2, 3, 7):
+        return Result.IMAGE_HEADER
+    if not flags & 1 and any(image[24:28] + image[128:160]):
+        return Result.IMAGE_HEADER
     size = int.from_bytes(image[16:20], "little")
     if image[12] != vm.width or image[13] != vm.height:
         return Result.IMAGE_SIZE
@@ -212,41 +63,12 @@ def expected(image: bytes, vm: Vm, root_key: bytes, *, length: int | None = None
     return Result.OK
 
 
-def make_image(
-    rng: random.Random, vm: Vm, root_key: bytes, *, size: int | None = None
-) -> tuple[bytes, list[bytes]]:
-    """Return an image of random contents, and these."""
-    size = 16 * rng.randint(1, 6) if size is None else size
-    memories = [rng.randbytes(size) for _ in vm.indices]
-    image = pack(memories, width=vm.width, height=vm.height, root_key=root_key)
-    return image, memories
-
-
 def check_loaded(outcome: Outcome, vm: Vm, memories: list[bytes]) -> None:
     """The load ended well: these clusters were written, completely, and no other."""
     assert outcome.result is Result.OK, outcome.result
     assert sorted(outcome.writes) == sorted(vm.indices)
     for cluster, memory in zip(vm.indices, memories, strict=True):
         assert outcome.memory(cluster) == memory, f"cluster {cluster}"
-
-
-def random_vm(rng: random.Random) -> Vm:
-    """Any rectangle of the mesh with up to four clusters."""
-    width, height = rng.choice([(1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (1, 3)])
-    return Vm(
-        x=rng.randint(0, CONFIG.width - width),
-        y=rng.randint(0, CONFIG.height - height),
-        width=width,
-        height=height,
-    )
-
-
-async def start(dut: Any) -> tuple[Rig, random.Random]:
-    """Return the rig, out of reset, and a source of numbers."""
-    rng = random.Random(cocotb.RANDOM_SEED)
-    rig = Rig(dut, root_key=rng.randbytes(32))
-    await rig.reset()
-    return rig, rng
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
@@ -414,6 +236,7 @@ async def nothing_secret_is_left_behind(dut: Any) -> None:
     image, _ = make_image(rng, vm, rig.root_key)
     given_up = await rig.load(image[:HEADER], vm, length=len(image) + 16, abort_after=500)
     assert given_up.result is Result.IMAGE_SIZE
+    await ClockCycles(dut.clk, SCRUB)
     clean = dict(registers(dut))
     assert len(clean) > 300
     endings: dict[str, dict[str, Any]] = {
@@ -425,6 +248,7 @@ async def nothing_secret_is_left_behind(dut: Any) -> None:
     for result, arguments in endings.items():
         outcome = await rig.load(**({"image": image, "vm": vm} | arguments))
         assert outcome.result is Result[result]
+        await ClockCycles(dut.clk, SCRUB)
         left = {name for name, value in registers(dut) if clean[name] != value}
         assert not left, f"after {result}: {sorted(left)}"
 

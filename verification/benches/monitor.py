@@ -15,11 +15,27 @@ from blindvisor.hdl.iocluster.guard import DENIED_WIDTH, ROW, UPDATE
 from blindvisor.hdl.ionet.flits import LANE_REPLY, LaneOp, lane_command
 from blindvisor.verification.benches.monitor_rules import Clusters, Rules, random_call
 
-CONFIG = MachineConfig(name="bench", width=4, height=3, vms=4, tty_channels=3, mailbox_channels=2)
+CONFIG = MachineConfig(
+    name="bench",
+    width=4,
+    height=3,
+    vms=4,
+    tty_channels=3,
+    mailbox_channels=2,
+    attest_channels=1,
+)
 LONGEST_CALL = 6000
 """Cycles within which every call of this machine ends, with the slowest lane of this bench."""
 
-FAILED_LOADS = (Result.IMAGE_HEADER, Result.IMAGE_SIZE, Result.IMAGE_KEY, Result.IMAGE_TAG)
+FAILURES = (
+    Result.IMAGE_HEADER,
+    Result.IMAGE_SIZE,
+    Result.IMAGE_KEY,
+    Result.IMAGE_TAG,
+    Result.IMAGE_OLD,
+    Result.STORE_FULL,
+    Result.NO_NONCE,
+)
 
 
 class Machine:
@@ -42,6 +58,7 @@ class Machine:
         dut = self.dut
         for name in (
             "lane__command__ready lane__reply lane__reply_valid loader_lane__command__valid"
+            " load__resumed saved_waiting"
             " loader_lane__command__payload load__busy load__done load__result rows"
             " guard_cluster calls__start calls__command calls__arguments calls__abort"
         ).split():
@@ -97,12 +114,17 @@ class Machine:
             await self.edge
             if not dut.load__start.value:
                 continue
+            for _ in range(self.rng.choice((0, 0, 9))):  # it makes a report
+                await self.edge
             first = int(dut.load__y.value) * CONFIG.width + int(dut.load__x.value)
             dut.load__busy.value = 1
+            await self.edge
+            op = LaneOp.READ if dut.load__save.value else LaneOp.WRITE
+            data = 0 if dut.load__save.value else 0xC0DE
             aborted = False
             for _ in range(self.rng.randrange(12)):
                 dut.loader_lane__command__payload.value = layout.const(
-                    {"op": LaneOp.WRITE, "named": 1, "cluster": first, "data": 0xC0DE}
+                    {"op": op, "named": 1, "cluster": first, "data": data}
                 ).as_bits()
                 dut.loader_lane__command__valid.value = 1
                 await self.edge
@@ -120,7 +142,7 @@ class Machine:
             dut.load__result.value = 0
 
     async def call(self, command: int, words: list[int], *, abort: bool) -> tuple[Result, bool]:
-        """Make a call; return its result, and whether an abort reached a running load."""
+        """Make a call; return its result, and whether an abort reached a running load or save."""
         dut = self.dut
         dut.calls__start.value = 1
         dut.calls__command.value = command
@@ -130,13 +152,14 @@ class Machine:
         # The hypervisor may write its registers while the call runs.
         dut.calls__command.value = self.rng.getrandbits(32)
         dut.calls__arguments.value = self.rng.getrandbits(160)
+        lent = dut.calls__saving if command == Call.VM_SAVE.value else dut.calls__loading
         reached, opened, when = False, False, self.rng.randint(0, 40)
         for cycle in range(LONGEST_CALL):
             dut.calls__abort.value = abort and cycle == when
             await self.edge
             if abort and cycle == when:
-                reached = bool(dut.calls__loading.value) or not opened
-            opened = opened or bool(dut.calls__loading.value)
+                reached = bool(lent.value) or not opened
+            opened = opened or bool(lent.value)
             if dut.calls__ended.value:
                 break
         else:
@@ -175,12 +198,12 @@ async def every_call_follows_the_rules(dut: Any, pause: float, aborts: bool) -> 
     seen: dict[Result, int] = {}
     for _ in range(400):
         command, words = random_call(rules, rng)
-        machine.loader_result = Result.OK if rng.random() < 0.8 else rng.choice(FAILED_LOADS)
+        machine.loader_result = Result.OK if rng.random() < 0.8 else rng.choice(FAILURES)
         if rng.random() < 0.2:
             machine.clusters.fault()
         before, commands = machine.values(), machine.commands
         result, aborted = await machine.call(command, words, abort=aborts and rng.random() < 0.5)
-        # A load that failed before it heard of the abort keeps its own result.
+        # A load or save that failed before it heard of the abort keeps its own result.
         given_up = aborted and machine.said is Result.OK
         loader = Result.ABORTED if given_up else machine.said
         expected = rules.call(command, words, loader)

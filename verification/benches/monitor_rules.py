@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from blindvisor.hdl.abi import Call, ChannelKind, ClusterState, Result, StatusKind, VmState
 from blindvisor.hdl.config import MachineConfig
-from blindvisor.hdl.ionet.flits import CLAIM, FAULT_REPLY, GRANT, STATUS_REPLY, LaneOp
+from blindvisor.hdl.ionet.flits import CLAIM, FAULT_REPLY, GRANT, LAUNCH, STATUS_REPLY, LaneOp
 
 __all__ = ["Clusters", "Rules", "Slot", "random_call"]
 
@@ -69,7 +69,7 @@ class Rules:
                 return self._change(words[0], VmState.FROZEN, VmState.RUNNING)
             case Call.VM_SAVE.value:
                 result = self._change(words[0], VmState.FROZEN, VmState.FROZEN)
-                return Result.NOT_IMPLEMENTED if result is Result.OK else result
+                return loader if result is Result.OK else result
             case Call.VM_DESTROY.value:
                 if words[0] not in self.slots:
                     return Result.BAD_VM
@@ -166,9 +166,10 @@ class Rules:
                 place = slot.x | slot.y << 8 | slot.width << 16 | slot.height << 24
                 return [slot.state.value, place, 0, 0]
             case StatusKind.CHANNEL:
-                tty = index < self.config.tty_channels
-                kind = (ChannelKind.TTY if tty else ChannelKind.MAILBOX).value
-                return [*self.channels[index], kind, denied]
+                kinds = [ChannelKind.TTY] * self.config.tty_channels
+                kinds += [ChannelKind.MAILBOX] * self.config.mailbox_channels
+                kinds += [ChannelKind.ATTEST] * self.config.attest_channels
+                return [*self.channels[index], kinds[index].value, denied]
             case _:
                 return [self.last_load.value, 0, 0, 0]
 
@@ -198,6 +199,10 @@ class Clusters:
         channel, count and first kind of faults.
     written : list
         (cluster, word) of every WRITE.
+    resumed
+        By cluster: what its last LAUNCH said.
+    reads : int
+        READs so far; each gives its number.
     """
 
     def __init__(self, config: MachineConfig, rng: random.Random) -> None:
@@ -211,6 +216,8 @@ class Clusters:
         self.rows: list[dict[int, int]] = [{} for _ in range(count)]
         self.faults = [(0, 0)] * count
         self.written: list[tuple[int, int]] = []
+        self.resumed = [False] * count
+        self.reads = 0
         self._scrubbed = [True] * count
         self._drain = [0] * count
         self._clean = [rng.randrange(4) for _ in range(count)]
@@ -225,10 +232,13 @@ class Clusters:
             LaneOp.STOP: ((state.LOADING, state.RUNNING, state.FROZEN), state.SCRUBBING),
         }
         origins, following = edges[op]
-        assert 0 < data < 256, f"{op} must name an owner, not {data}"
+        vm = data & 0xFF if op is LaneOp.LAUNCH else data
+        assert 0 < vm < 256, f"{op} must name an owner, not {data}"
         for cluster, owner in enumerate(self.owners):
-            if owner == data and self.states[cluster] in origins:
+            if owner == vm and self.states[cluster] in origins:
                 self.states[cluster] = following
+                if op is LaneOp.LAUNCH:
+                    self.resumed[cluster] = bool(LAUNCH.from_bits(data).resumed)
                 if op is LaneOp.STOP:
                     self._scrubbed[cluster] = False
                     self._drain[cluster] = self.rng.randrange(4)
@@ -285,6 +295,9 @@ class Clusters:
                 pass
             case LaneOp.WRITE if state is ClusterState.LOADING:
                 self.written.append((cluster, data))
+            case LaneOp.READ if state is ClusterState.FROZEN:
+                self.reads += 1
+                return self.reads, 1
             case _:
                 return 0, 0
         return 0, 1

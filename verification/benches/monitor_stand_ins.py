@@ -16,7 +16,15 @@ from blindvisor.verification.benches.monitor_rules import Clusters, Rules
 __all__ = ["SMALL", "Bench"]
 
 LATENCY = 4
-SMALL = MachineConfig(name="test", width=3, height=2, vms=3, tty_channels=2, mailbox_channels=1)
+SMALL = MachineConfig(
+    name="test",
+    width=3,
+    height=2,
+    vms=3,
+    tty_channels=2,
+    mailbox_channels=1,
+    attest_channels=1,
+)
 
 
 class Bench:
@@ -31,7 +39,10 @@ class Bench:
     loader_result, loader_time, loader_ops
         What the loader says, after how many cycles, and the commands that it sends before.
     starts : list
-        x, y, width, height, length of every start of the loader.
+        save, vm, x, y, width, height, length of every start of the loader.
+    loader_wait, loader_resumed, words_waiting
+        Cycles until the loader takes its start; what it says with ``done``; words of a saved image
+        that the hypervisor has not taken then: one goes every fourth cycle, if ``taking``.
     """
 
     def __init__(self, config: MachineConfig = SMALL, seed: int = 0) -> None:
@@ -47,12 +58,17 @@ class Bench:
         self.loader_time = 5
         self.loader_ops: list[Any] = []
         self.starts: list[list[int]] = []
+        self.loader_wait = 0
+        self.loader_resumed = False
+        self.words_waiting = 0
+        self.taking = True
         self.over = False
 
     async def stand_ins(self, ctx: Any) -> None:
         """Answer the monitor in every cycle, until the script is over."""
         dut, layout = self.dut, lane_command(self.config)
         replies, left, ops = deque(), None, deque()
+        waited, waiting, now = 0, 0, 0
         while not self.over:
             ready = self.rng.random() < 0.5
             ctx.set(dut.lane.command.ready, ready)
@@ -63,6 +79,8 @@ class Bench:
                 dut.update,
                 dut.load.start,
                 dut.load.abort,
+                dut.load.save,
+                dut.load.vm,
                 dut.load.x,
                 dut.load.y,
                 dut.load.width,
@@ -94,11 +112,24 @@ class Bench:
                 )
                 ctx.set(dut.rows, [ROW.const({"owner": o, "guest": g}) for o, g in self.rows])
 
+            busy = ctx.get(dut.load.busy)
+            if ctx.get(dut.load.done):
+                ctx.set(dut.load.busy, 0)
             ctx.set(dut.load.done, 0)
-            if start:
-                left, ops = self.loader_time, deque(self.loader_ops)
+            now += 1
+            if waiting and self.taking and now % 4 == 0:
+                waiting -= 1
+                ctx.set(dut.saved_waiting, waiting != 0)
+            if not ctx.get(dut.saved_opened):
+                waiting = 0
+                ctx.set(dut.saved_waiting, 0)
+            if start and not busy:
+                waited += 1
+            if start and not busy and waited > self.loader_wait:
+                left, ops, waited = self.loader_time, deque(self.loader_ops), 0
                 self.starts.append(place)
-            if ops:
+                ctx.set(dut.load.busy, 1)
+            elif ops:
                 if taken and ctx.get(dut.loader_lane.command.valid):
                     ops.popleft()
                 ctx.set(dut.loader_lane.command.valid, bool(ops))
@@ -108,8 +139,15 @@ class Bench:
                 left -= 1
                 if left <= 0 or abort:
                     ctx.set(dut.load.done, 1)
+                    ctx.set(dut.load.resumed, self.loader_resumed)
+                    waiting = self.words_waiting if place[0] else 0
+                    ctx.set(dut.saved_waiting, waiting != 0)
                     ctx.set(dut.load.result, Result.ABORTED if abort else self.loader_result)
                     left = None
+
+    def _begun(self, ctx: Any) -> bool:
+        """Whether the loader has the lane."""
+        return ctx.get(self.dut.calls.loading) or ctx.get(self.dut.calls.saving)
 
     async def call(
         self, ctx: Any, call: Call | int, *words: int, abort_after: int | None = None
@@ -127,7 +165,7 @@ class Bench:
         ctx.set(dut.calls.arguments, [self.rng.getrandbits(32) for _ in range(5)])
         if abort_after is not None:
             if abort_after:  # cycles after the load has begun; 0: right behind the call
-                while not ctx.get(dut.calls.loading) and ctx.get(dut.calls.busy):
+                while not self._begun(ctx) and ctx.get(dut.calls.busy):
                     await ctx.tick()
                 await ctx.tick().repeat(abort_after)
             ctx.set(dut.calls.abort, 1)

@@ -161,9 +161,9 @@ IOCLUSTER_FAULTS = (
         edits=(
             START_ANY_STATE,
             Edit(
-                "iocluster/sequences.py",
-                "                    self.destroy_and_end(loaded)",
-                "                    self.end(loaded)",
+                "iocluster/images.py",
+                "                    s.destroy_and_end(result)",
+                "                    s.end(result)",
             ),
         ),
     ),
@@ -173,10 +173,9 @@ IOCLUSTER_FAULTS = (
         breaks="the VM that a load makes READY is what ARG0 names at its end",
         edits=(
             Edit(
-                "iocluster/sequences.py",
-                'with m.State("LOADING"):\n',
-                'with m.State("LOADING"):\n'
-                "            m.d.sync += self.vm.eq(self.calls.arguments[0])\n",
+                "iocluster/images.py",
+                'with m.State("LENT"):\n',
+                'with m.State("LENT"):\n        m.d.sync += s.vm.eq(s.calls.arguments[0])\n',
             ),
         ),
     ),
@@ -198,9 +197,9 @@ IOCLUSTER_FAULTS = (
         breaks="the loader accepts contents whatever their tag is",
         edits=(
             Edit(
-                "loader/loader.py",
-                "verdict.eq(Mux(gcm.match, Result.OK, Result.IMAGE_TAG)),",
-                "verdict.eq(Result.OK),",
+                "loader/loading.py",
+                "            with m.If(~gcm.match):\n                s.end(Result.IMAGE_TAG)\n",
+                "",
             ),
         ),
     ),
@@ -216,9 +215,9 @@ IOCLUSTER_FAULTS = (
         breaks="the loader accepts a wrapped key whatever its tag is",
         edits=(
             Edit(
-                "loader/loader.py",
-                "with m.If(~gcm.match):",
-                "with m.If(~gcm.match & (verdict == Result.OK)):",
+                "loader/loading.py",
+                "            with m.If(~gcm.match):\n                s.end(Result.IMAGE_KEY)\n",
+                "",
             ),
         ),
     ),

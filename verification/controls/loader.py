@@ -1,11 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Planted faults of the loader that proofs alone can see."""
+"""Planted faults of the loader, its save numbers and the store."""
 
 from blindvisor.verification.controls.plant import Edit, Fault
 
 __all__ = ["LOADER_FAULTS"]
 
 LOADER_FAULTS = (
+    Fault(
+        name="save-number-twice",
+        promises=("P7",),
+        breaks="the count of saves stays where it is, and every save has the same key and nonce",
+        edits=(
+            Edit(
+                "loader/savenumber.py",
+                "m.d.sync += count.eq(count + 1)",
+                "m.d.sync += count.eq(count | 1)",
+            ),
+        ),
+    ),
+    Fault(
+        name="save-number-unasked",
+        promises=("P7",),
+        breaks="a machine without an epoch saves",
+        edits=(
+            Edit(
+                "loader/savenumber.py",
+                "self.available.eq(self.epoch_valid & ~count.all()),",
+                "self.available.eq(~count.all()),",
+            ),
+        ),
+    ),
+    Fault(
+        name="old-state-accepted",
+        promises=("P6",),
+        breaks="a saved state is restored whatever its generation is",
+        edits=(
+            Edit(
+                "loader/loading.py",
+                "check.saved & (check.generation < versions.generation)",
+                "check.saved & Const(0)",
+            ),
+        ),
+    ),
+    Fault(
+        name="old-version-accepted",
+        promises=("P6",),
+        breaks="an image is loaded whatever its security version is",
+        edits=(
+            Edit(
+                "loader/loading.py",
+                "older = (check.security_version < versions.version) | (",
+                "older = Const(0) | (",
+            ),
+        ),
+    ),
+    Fault(
+        name="save-any-state",
+        promises=("P1", "P8"),
+        breaks="VM_SAVE takes a VM in any state",
+        edits=(
+            Edit(
+                "iocluster/checks.py",
+                "refuse((bad_vm(arg0), Result.BAD_VM), (state != needed, Result.WRONG_STATE)),",
+                "refuse((bad_vm(arg0), Result.BAD_VM),"
+                " ((state != needed) & (call is not Call.VM_SAVE), Result.WRONG_STATE)),",
+            ),
+        ),
+    ),
     Fault(
         name="cipher-time-of-key",
         promises=("P7",),
@@ -15,6 +76,30 @@ LOADER_FAULTS = (
                 "loader/aes.py",
                 "left.eq(Mux(self.short, ROUNDS_128 + 1, ROUNDS_256)),",
                 "left.eq(Mux(self.short, ROUNDS_128 + 1, ROUNDS_256) - self.key[0]),",
+            ),
+        ),
+    ),
+    Fault(
+        name="hash-time-of-data",
+        promises=("P7",),
+        breaks="the hash takes a cycle more for some messages",
+        edits=(
+            Edit(
+                "loader/sha256.py",
+                "advance.eq((~filling | available | ended) & ~halted),",
+                "advance.eq((~filling | available | ended) & ~(halted | (halves == 0))),",
+            ),
+        ),
+    ),
+    Fault(
+        name="hash-kept",
+        promises=("P7",),
+        breaks="the last part of a message stays in the hash's buffer after a clear",
+        edits=(
+            Edit(
+                "loader/sha256.py",
+                "write.en.eq(written),",
+                "write.en.eq(written & ((phase != _Feed.SCRUB) | (place < 4))),",
             ),
         ),
     ),

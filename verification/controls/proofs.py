@@ -27,6 +27,14 @@ PROOF_FAULTS = (
         edits=(CLAIM_ANYTHING,),
     ),
     _one(
+        "resumed-kept",
+        ("P5",),
+        "a cluster still says that a VM was restored when that VM is gone",
+        "smmu/lifecycle.py",
+        "                            self.resumed.eq(0),\n",
+        "",
+    ),
+    _one(
         "egress-own-cluster",
         ("P8",),
         "a packet to the cluster itself is sent into the mesh, which cannot deliver it",

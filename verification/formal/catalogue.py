@@ -49,6 +49,7 @@ PROOFS = {
                 "power-on-clean",
                 "freeze-resets",
                 "broadcast-to-all",
+                "resumed-kept",
             ),
         ),
         *NOC_PROOFS,

@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
 from blindvisor.hdl.abi import ClusterState
-from blindvisor.hdl.ionet.flits import CLAIM, LEAF_COMMAND, STATUS_REPLY, LaneOp
+from blindvisor.hdl.ionet.flits import CLAIM, LAUNCH, LEAF_COMMAND, STATUS_REPLY, LaneOp
 from blindvisor.hdl.smmu.lifecycle import OWNERSHIP, Lifecycle
 
 __all__ = ["LifecycleSpec"]
@@ -30,6 +30,8 @@ class LifecycleSpec(wiring.Component):
         Cores are out of reset in RUNNING and FROZEN alone, and start accesses in RUNNING alone.
     P8-ZERO
         Serving, loading and saving need the state that is named for them; draining needs an owner.
+    RESUMED
+        What LAUNCH said of the VM's image, from it to STOP; zero at any other time.
     REPLY
         CLAIM, SCRUB, FREE and STATUS by name are answered in the next cycle; nothing else is.
         A refused command changes nothing.
@@ -58,6 +60,7 @@ class LifecycleSpec(wiring.Component):
 
         state = Signal(ClusterState)
         owner = Signal(OWNERSHIP)
+        resumed = Signal()
         told = Signal(init=1)  # to scrub; power-on does so itself
         done = Signal()
         claim = data.View(CLAIM, command.data)
@@ -82,6 +85,8 @@ class LifecycleSpec(wiring.Component):
         ):
             with m.If(to_us & (command.op == op) & (state == source)):
                 m.d.sync += state.eq(target)
+        with m.If(to_us & (command.op == LaneOp.LAUNCH) & (state == S.LOADING)):
+            m.d.sync += resumed.eq(data.View(LAUNCH, command.data).resumed)
         with m.If(
             to_us
             & (command.op == LaneOp.STOP)
@@ -131,6 +136,9 @@ class LifecycleSpec(wiring.Component):
             Assert(dut.run == (state == S.RUNNING), "P6-HOLD"),
             Assert(dut.hold == ~((state == S.RUNNING) | (state == S.FROZEN)), "P6-HOLD"),
             Assert(dut.serve == ((state == S.RUNNING) | (state == S.FROZEN)), "P8-ZERO"),
+            Assert(
+                dut.resumed == (resumed & ((state == S.RUNNING) | (state == S.FROZEN))), "RESUMED"
+            ),
             Assert(dut.load == (state == S.LOADING), "P8-ZERO"),
             Assert(dut.save == (state == S.FROZEN), "P8-ZERO"),
             Assert(dut.drain == ((state == S.SCRUBBING) & (owner.owner != 0)), "P8-ZERO"),
@@ -147,7 +155,7 @@ class LifecycleSpec(wiring.Component):
             m.d.comb += Assert(~dirty, "P5-SCRUB")
 
         m.d.comb += [
-            Cover(dut.save, "FROZEN is reached"),
+            Cover(dut.save & dut.resumed, "FROZEN is reached by a VM that was restored"),
             Cover(
                 (state == S.FREE) & ~Cat(told, done).any() & was_answered & was_good,
                 "FREE is reached",

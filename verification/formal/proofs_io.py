@@ -3,6 +3,7 @@
 
 from blindvisor.hdl.config import CONFIGURATIONS, MachineConfig
 from blindvisor.verification.benches.ionet import line
+from blindvisor.verification.formal.attest_spec import AttestSpec
 from blindvisor.verification.formal.channel_guard_spec import ChannelGuardSpec
 from blindvisor.verification.formal.ionet_spec import IoNeighboursSpec, IoSlotsSpec
 from blindvisor.verification.formal.leaf_spec import LeafSpec
@@ -80,6 +81,15 @@ IO_PROOFS = (
             "guard-silent",
             "guard-uncounted",
         ),
+    ),
+    Proof(
+        name="attest",
+        promises=("P10", "P12"),
+        spec=AttestSpec,
+        engine=Engine.INDUCTION,
+        base_steps=10,
+        cover_steps=50,
+        controls=("attest-kept", "attest-early", "attest-waits"),
     ),
     Proof(
         name="leaf",

@@ -39,6 +39,8 @@
 #define BV_TIME BV_UINT32(0xff800018)
 #define BV_TIME_HIGH_OFFSET BV_UINT32(0x80001c)
 #define BV_TIME_HIGH BV_UINT32(0xff80001c)
+#define BV_FLAGS_OFFSET BV_UINT32(0x800020)
+#define BV_FLAGS BV_UINT32(0xff800020)
 
 /* Timer, software interrupt and channel interrupts of a core. */
 #define BV_CORE_COMPARE_OFFSET(core) (BV_UINT32(0x800200) + 0x20 * BV_UINT32(core))
@@ -63,5 +65,6 @@
 #define BV_CHANNEL_KIND(status) ((status) >> 8 & 0xffu)
 #define BV_KIND_TTY BV_UINT32(0x0)
 #define BV_KIND_MAILBOX BV_UINT32(0x1)
+#define BV_KIND_ATTEST BV_UINT32(0x2)
 
 #endif

@@ -26,7 +26,7 @@ struct bv_vm {
 };
 extern struct bv_vm bv_vm;
 
-/* What a core keeps about itself. The assembler in start.S knows the offsets of the first eight. */
+/* What a core keeps about itself. The assembler in start.S knows most offsets. */
 struct bv_core {
 	uint32_t scratch[2];  /* of the trap handler */
 	uint32_t recover;     /* where an expected trap continues; 0: none is expected */
@@ -37,6 +37,8 @@ struct bv_core {
 	uint32_t number;      /* of this core in its cluster */
 	uint32_t panicking;
 	uint32_t generation;  /* barriers passed */
+	uint32_t suspended;   /* 1: the context is valid */
+	uint32_t context[14]; /* ra, sp and s0 to s11 in bv_suspend */
 };
 
 /* This core's own; tp holds its address. */
@@ -91,6 +93,29 @@ _Noreturn void bv_stop(void);
 /* Send and receive wait. 0: done, -1: the VM has no such channel. */
 int bv_channel_send(uint32_t channel, uint32_t word);
 int bv_channel_receive(uint32_t channel, uint32_t *word);
+
+/* ---- Suspend and resume -------------------------------------------------------------------- */
+
+#define BV_RESUMED 1u      /* in BV_FLAGS: the VM was restored from a saved image */
+#define BV_LOST_STATUS 254u /* exit status of a VM that was saved without having been suspended */
+
+/* Called by all cores of all clusters, like a barrier. Puts all that they are into memory, then
+ * answers on the mailbox channel, and waits there for a word. A hypervisor that freezes and saves
+ * the VM after the answer gets an image in which it goes on from here: on any machine, at any place,
+ * as often as that image is loaded.
+ *
+ * Returns 1 in a VM that was restored and 0 in one that was told by the word to go on. Channels are
+ * empty after a restore, their interrupts and the timer are off, bv_time() has begun anew. */
+int bv_suspend(uint32_t channel, uint32_t answer);
+
+/* ---- Attestation --------------------------------------------------------------------------- */
+
+#define BV_ATTEST 2 /* guest channel of the kind BV_KIND_ATTEST */
+#define BV_NONCE_WORDS 8
+#define BV_REPORT_WORDS 36
+
+/* The machine's report on this VM for a verifier's nonce. 0: done, -1: there is no channel. */
+int bv_attest(const uint32_t nonce[BV_NONCE_WORDS], uint32_t report[BV_REPORT_WORDS]);
 
 /* ---- Traps --------------------------------------------------------------------------------- */
 

@@ -10,8 +10,10 @@
 #define MAX_CLUSTERS 256
 #define FENCE() __asm__ volatile("fence" ::: "memory")
 
-_Static_assert(sizeof(struct bv_core) == 40, "CORE_BYTES of start.S");
+_Static_assert(sizeof(struct bv_core) == 100, "CORE_BYTES of start.S");
 _Static_assert(__builtin_offsetof(struct bv_core, number) == 28, "NUMBER of start.S");
+_Static_assert(__builtin_offsetof(struct bv_core, suspended) == 40, "SUSPENDED of start.S");
+_Static_assert(__builtin_offsetof(struct bv_core, context) == 44, "CONTEXT of start.S");
 
 struct bv_core bv_core_blocks[MAX_CORES];
 struct bv_vm bv_vm;
@@ -19,7 +21,10 @@ struct bv_vm bv_vm;
 int main(void);
 void bv_describe(void);
 _Noreturn void bv_enter(void);
+_Noreturn void bv_lost(void);
 uint32_t bv_trap(uint32_t cause, uint32_t pc, uint32_t value);
+/* Keeps this core's registers. Returns 0; and once more, 1, when the VM was restored. */
+int bv_context(void) __attribute__((returns_twice));
 
 /* ---- Start and end ------------------------------------------------------------------------- */
 
@@ -100,6 +105,49 @@ void bv_barrier(void)
 	while (released != generation)
 		;
 	FENCE();
+}
+
+/* ---- Suspend and resume -------------------------------------------------------------------- */
+
+_Noreturn void bv_lost(void)
+{
+	if (bv_is_first()) {
+		bv_printf("[saved without having been suspended]\n");
+		bv_exit(BV_LOST_STATUS);
+	}
+	bv_stop();
+}
+
+int bv_suspend(uint32_t channel, uint32_t answer)
+{
+	struct bv_core *core = bv_core();
+	uint32_t generation = core->generation, mie, word;
+	int interrupts = bv_interrupts(0);
+	__asm__ volatile("csrr %0, mie" : "=r"(mie));
+	int resumed = bv_context();
+	if (!resumed) {
+		bv_barrier(); /* the registers of all cores are in memory */
+		if (bv_is_first() && !bv_channel_send(channel, answer))
+			bv_channel_receive(channel, &word); /* frozen and saved meanwhile, or not */
+		bv_barrier();
+	}
+	core->suspended = 0;
+	/* Where the others were between the two when all was saved, does not matter. */
+	core->generation = generation + 2;
+	__asm__ volatile("csrw mie, %0" ::"r"(mie));
+	bv_interrupts(interrupts);
+	return resumed;
+}
+
+int bv_attest(const uint32_t nonce[BV_NONCE_WORDS], uint32_t report[BV_REPORT_WORDS])
+{
+	for (uint32_t i = 0; i < BV_NONCE_WORDS; i++)
+		if (bv_channel_send(BV_ATTEST, nonce[i]))
+			return -1;
+	for (uint32_t i = 0; i < BV_REPORT_WORDS; i++)
+		if (bv_channel_receive(BV_ATTEST, &report[i]))
+			return -1;
+	return 0;
 }
 
 /* ---- Channels ------------------------------------------------------------------------------ */

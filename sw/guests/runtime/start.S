@@ -12,7 +12,9 @@
 #define PC 20
 #define STACK 24
 #define NUMBER 28
-#define CORE_BYTES 40
+#define SUSPENDED 40
+#define CONTEXT 44
+#define CORE_BYTES 100
 
 /* ---- Start --------------------------------------------------------------------------------- */
 
@@ -52,8 +54,14 @@ _start:
 	addi t4, t4, -1
 	j 2b
 
+	/* A VM that was saved goes on where it suspended itself. */
+3:	li t0, BV_FLAGS
+	lw t0, 0(t0)
+	andi t0, t0, 1          /* BV_RESUMED */
+	bnez t0, resume
+
 	/* Core 0 clears; the others wait for it. */
-3:	la t3, bv_released
+	la t3, bv_released
 	bnez t1, 6f
 	la t0, __bss_start
 	la t2, __bss_end
@@ -75,6 +83,45 @@ _start:
 	.balign 4
 bv_released:
 	.word 0
+
+/* ---- Suspend and resume -------------------------------------------------------------------- */
+
+	.macro context instruction
+	\instruction ra, CONTEXT(tp)
+	\instruction sp, CONTEXT + 4(tp)
+	\instruction s0, CONTEXT + 8(tp)
+	\instruction s1, CONTEXT + 12(tp)
+	\instruction s2, CONTEXT + 16(tp)
+	\instruction s3, CONTEXT + 20(tp)
+	\instruction s4, CONTEXT + 24(tp)
+	\instruction s5, CONTEXT + 28(tp)
+	\instruction s6, CONTEXT + 32(tp)
+	\instruction s7, CONTEXT + 36(tp)
+	\instruction s8, CONTEXT + 40(tp)
+	\instruction s9, CONTEXT + 44(tp)
+	\instruction s10, CONTEXT + 48(tp)
+	\instruction s11, CONTEXT + 52(tp)
+	.endm
+
+	.section .text.bv_context, "ax", @progbits
+	.globl bv_context
+bv_context:
+	context sw
+	li t0, 1
+	sw t0, SUSPENDED(tp)
+	li a0, 0
+	ret
+
+	/* Saved without having suspended itself: where it was, nobody knows. The stack is left alone
+	 * until then, since it is part of what was saved. */
+	.section .text.resume, "ax", @progbits
+resume:
+	lw t0, SUSPENDED(tp)
+	beqz t0, bv_lost
+	context lw
+	sw zero, RECOVER(tp)
+	li a0, 1
+	ret
 
 /* ---- Traps --------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """The assembled I/O cluster: from the hypervisor's registers to the leaves of the I/O network."""
 
+import hashlib
 import random
 from typing import Any
 
@@ -10,6 +11,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from blindvisor.hdl.abi import (
+    REPORT_WORDS,
     Call,
     ChannelRegister,
     ClusterState,
@@ -25,8 +27,11 @@ from blindvisor.hdl.iocluster.tty_mux import TTY_BYTE
 from blindvisor.hdl.ionet.flits import IO_REQUEST, LANE_REPLY, LEAF_ANSWER, LEAF_COMMAND
 from blindvisor.hdl.ionet.node import IoNode
 from blindvisor.hdl.ionet.tree import IoTree
+from blindvisor.hdl.loader.store import STORE_ROW, StorePort
 from blindvisor.sim import pysim
-from blindvisor.sw.image.pack import pack
+from blindvisor.sw.image.keys import report_key, save_number
+from blindvisor.sw.image.pack import pack, unpack
+from blindvisor.sw.image.report import read_report
 from blindvisor.verification.benches.monitor_rules import Clusters
 
 CONFIG = MachineConfig(
@@ -37,8 +42,10 @@ CONFIG = MachineConfig(
     memory_bytes=1024,
     tty_channels=1,
     mailbox_channels=1,
+    attest_channels=1,
     channel_depth=4,
     staging_words=8,
+    store_rows=2,
 )
 REG = HypervisorRegister
 ROOT_KEY = bytes(range(32))
@@ -56,6 +63,7 @@ class Network(wiring.Component):
     commands: Any
     replies: Any
     interrupts: Any
+    store: Any
 
     def __init__(self):
         clusters = CONFIG.clusters
@@ -70,6 +78,7 @@ class Network(wiring.Component):
                 "commands": Out(LEAF_COMMAND).array(clusters),
                 "replies": In(LANE_REPLY).array(clusters),
                 "interrupts": Out(CONFIG.channels).array(clusters),
+                "store": Out(StorePort(CONFIG)),
             }
         )
 
@@ -78,11 +87,14 @@ class Network(wiring.Component):
         m.submodules.iocluster = iocluster = IoCluster(CONFIG)
         m.submodules.tree = tree = IoTree(CONFIG)
         connect(m, flipped(self.hypervisor), iocluster.hypervisor)
+        connect(m, iocluster.store, flipped(self.store))
         connect(m, iocluster.tty_out, flipped(self.tty_out))
         connect(m, flipped(self.tty_in), iocluster.tty_in)
         m.d.comb += [
             self.interrupt.eq(iocluster.interrupt),
             iocluster.root_key.eq(int.from_bytes(ROOT_KEY, "little")),
+            iocluster.epoch.eq(9),
+            iocluster.epoch_valid.eq(1),
             tree.down.eq(iocluster.down),
             iocluster.up.eq(tree.up),
         ]
@@ -117,7 +129,19 @@ class Bench:
             await script(self)
             self.over = True
 
-        pysim.simulate(self.dut, main, self._lane, deadline=deadline)
+        pysim.simulate(self.dut, main, self._lane, self._store, deadline=deadline)
+
+    async def _store(self, ctx):
+        rows = [STORE_ROW.const({})] * CONFIG.store_rows
+        port = self.dut.store
+        ctx.set(port.request.ready, 1)
+        while not self.over:
+            _, _, valid, request = await ctx.tick().sample(port.request.valid, port.request.payload)
+            ctx.set(port.response, {"valid": 0})
+            if valid:
+                if request.write:
+                    rows[request.index] = request.row
+                ctx.set(port.response, {"valid": 1, "row": rows[request.index]})
 
     async def _lane(self, ctx):
         while not self.over:
@@ -176,6 +200,18 @@ class Bench:
                 taken += await self.access(REG.STAGING, words[taken]) is not None
         return await self.end(), taken
 
+    async def save(self, vm, *, count=None):
+        """Run VM_SAVE; return its result and the words taken, ``count`` of them and then ABORT."""
+        await self.begin(Call.VM_SAVE, vm)
+        taken = []
+        while not self.ctx.get(self.dut.interrupt):
+            for _ in range(await self.access(REG.SAVED_WORDS)):
+                taken.append(await self.access(REG.SAVED))
+            if count is not None and len(taken) >= count:
+                assert await self.access(REG.STATUS) & 0b1111 == 0b1001
+                await self.access(REG.ABORT, 0)
+        return await self.end(), taken
+
     async def status(self, kind, index):
         assert await self.call(Call.STATUS, kind.value, index) is Result.OK
         return [await self.access(REG.VALUE0, offset=4 * n) for n in range(4)]
@@ -223,7 +259,7 @@ def test_authentic_image_is_placed_and_started_and_a_changed_one_scrubbed():
 
         assert await bench.call(Call.VM_CREATE, 2, 0, 0, 1, 1) is Result.OK
         bad = bytearray(good)
-        bad[130] ^= 1
+        bad[165] ^= 1
         assert await bench.load(2, bytes(bad)) == (Result.IMAGE_TAG, len(good) // 4)
         assert bench.clusters.states == [ClusterState.FREE, ClusterState.RUNNING]
         assert await bench.status(StatusKind.VM, 2) == [0, 0, 0, 0]
@@ -236,7 +272,7 @@ def test_load_ends_on_abort_and_words_left_are_dropped():
     async def script(bench):
         assert await bench.call(Call.VM_CREATE, 1, 0, 0, 2, 1) is Result.OK
         assert await bench.access(REG.STAGING, 1) is None
-        await bench.begin(Call.VM_LOAD, 1, 128 + 64 + 16)
+        await bench.begin(Call.VM_LOAD, 1, 160 + 64 + 16)
         while not await bench.access(REG.STATUS) & 4:
             pass
         assert await bench.access(REG.COMMAND, Call.VM_DESTROY.value) is None
@@ -250,7 +286,7 @@ def test_load_ends_on_abort_and_words_left_are_dropped():
 
         # A length that no image has is refused without a word.
         assert await bench.call(Call.VM_CREATE, 1, 0, 0, 2, 1) is Result.OK
-        assert await bench.call(Call.VM_LOAD, 1, 143) is Result.IMAGE_SIZE
+        assert await bench.call(Call.VM_LOAD, 1, 175) is Result.IMAGE_SIZE
 
     Bench(script)
 
@@ -322,5 +358,67 @@ def test_image_for_another_machine_is_refused(key):
         result, _ = await bench.load(1, foreign)
         assert result is Result.IMAGE_KEY
         assert not bench.clusters.written
+
+    Bench(script, deadline=30_000)
+
+
+def test_frozen_vm_is_saved_word_by_word_and_restored():
+    async def script(bench):
+        assert await bench.access(REG.SAVED) is None
+        packed = pack([bytes(16)], width=1, height=1, root_key=ROOT_KEY, migrate=True)
+        assert await bench.call(Call.VM_CREATE, 2, 1, 0, 1, 1) is Result.OK
+        assert (await bench.load(2, packed))[0] is Result.OK
+        assert await bench.call(Call.VM_START, 2) is Result.OK
+        assert not bench.clusters.resumed[1]
+        assert await bench.call(Call.VM_FREEZE, 2) is Result.OK
+
+        result, words = await bench.save(2, count=60)
+        assert result is Result.ABORTED
+        assert await bench.access(REG.SAVED_WORDS) == 0
+        assert await bench.access(REG.SAVED) is None
+        before = bench.clusters.reads
+        result, words = await bench.save(2)
+        assert result is Result.OK
+        saved = b"".join(word.to_bytes(4, "little") for word in words)
+        unpacked = unpack(saved, root_key=ROOT_KEY)
+        assert unpacked.header.nonce == save_number(9, 2)
+        assert unpacked.header.generation == 1
+        assert unpacked.header.measurement == hashlib.sha256(bytes(16)).digest()
+        # The stand-ins give each READ its number.
+        numbers = range(before + 1, before + 257)
+        assert unpacked.memories == (b"".join(n.to_bytes(4, "little") for n in numbers),)
+
+        assert await bench.call(Call.VM_RESUME, 2) is Result.OK
+        assert await bench.call(Call.VM_DESTROY, 2) is Result.OK
+        assert await bench.call(Call.VM_CREATE, 1, 0, 0, 1, 1) is Result.OK
+        assert (await bench.load(1, saved))[0] is Result.OK
+        assert await bench.call(Call.VM_START, 1) is Result.OK
+        assert bench.clusters.resumed[0]
+
+    Bench(script, deadline=60_000)
+
+
+def test_guest_reads_a_report_of_its_own_vm():
+    attest, nonce = 2, bytes(range(100, 132))
+
+    async def script(bench):
+        packed = image()
+        assert await bench.call(Call.VM_CREATE, 1, 0, 0, 1, 1) is Result.OK
+        assert (await bench.load(1, packed))[0] is Result.OK
+        assert await bench.call(Call.CHANNEL_GRANT, attest, 1, 0) is Result.OK
+        data, status = ChannelRegister.DATA, ChannelRegister.STATUS
+        for n in range(0, 32, 4):
+            word = int.from_bytes(nonce[n : n + 4], "little")
+            assert await bench.ask(0, data, word, channel=attest) is not None
+        while not await bench.ask(0, status, channel=attest) & 1:
+            pass
+        assert await bench.ask(1, data, channel=attest) is None
+        words = [await bench.ask(0, data, channel=attest) for _ in range(REPORT_WORDS)]
+        report = read_report(
+            b"".join(word.to_bytes(4, "little") for word in words), key=report_key(ROOT_KEY)
+        )
+        assert report.nonce == nonce
+        assert report.identity == packed[32:48]
+        assert report.measurement == unpack(packed, root_key=ROOT_KEY).measurement
 
     Bench(script, deadline=30_000)

@@ -47,11 +47,12 @@ def test_life_of_a_vm():
 
     async def script(ctx):
         await running(bench, ctx)
-        assert bench.starts == [[0, 0, 2, 2, 160]]
+        assert bench.starts == [[0, 1, 0, 0, 2, 2, 160]]
         assert await bench.agree(ctx, Call.CHANNEL_GRANT, 1, 1, 2) is Result.OK
         assert await bench.agree(ctx, Call.CHANNEL_GRANT, 2, 1, 0) is Result.OK
         assert await bench.agree(ctx, Call.VM_FREEZE, 1) is Result.OK
-        assert await bench.agree(ctx, Call.VM_SAVE, 1) is Result.NOT_IMPLEMENTED
+        assert await bench.agree(ctx, Call.VM_SAVE, 1) is Result.OK
+        assert bench.starts[1][:-1] == [1, 1, 0, 0, 2, 2]
         assert await bench.agree(ctx, Call.VM_RESUME, 1) is Result.OK
         assert await bench.agree(ctx, Call.CHANNEL_REVOKE, 1) is Result.OK
         assert await bench.agree(ctx, Call.VM_DESTROY, 1) is Result.OK
@@ -127,7 +128,7 @@ def test_every_argument_is_compared_as_a_whole_word():
             assert await bench.agree(ctx, Call.VM_CREATE, *words) is result, words
         await running(bench, ctx)
         for call, words, result in (
-            (Call.CHANNEL_GRANT, (3, 1, 0), Result.BAD_CHANNEL),
+            (Call.CHANNEL_GRANT, (4, 1, 0), Result.BAD_CHANNEL),
             (Call.CHANNEL_GRANT, (16, 1, 0), Result.BAD_CHANNEL),
             (Call.CHANNEL_GRANT, (0, 0x101, 0), Result.BAD_VM),
             (Call.CHANNEL_GRANT, (0, 2, 0), Result.WRONG_STATE),
@@ -143,7 +144,7 @@ def test_every_argument_is_compared_as_a_whole_word():
             (Call.STATUS, (1, 6), Result.BAD_ARGUMENT),
             (Call.STATUS, (2, 0), Result.BAD_ARGUMENT),
             (Call.STATUS, (2, 4), Result.BAD_ARGUMENT),
-            (Call.STATUS, (3, 3), Result.BAD_ARGUMENT),
+            (Call.STATUS, (3, 4), Result.BAD_ARGUMENT),
             (Call.STATUS, (4, 1), Result.BAD_ARGUMENT),
             (Call.STATUS, (0x101, 0), Result.BAD_ARGUMENT),
             (0x11, (1, 0, 0, 1, 1), Result.UNKNOWN_CALL),
@@ -170,6 +171,19 @@ def test_a_machine_of_16_by_16_refuses_the_rectangle_that_has_no_own_name():
         assert await bench.agree(ctx, Call.VM_DESTROY, 255) is Result.OK
 
     bench.run(script, deadline=30_000)
+
+
+def test_status_tells_the_kind_of_every_channel():
+    bench = Bench()
+
+    async def script(ctx):
+        kinds = []
+        for channel in range(4):
+            await bench.agree(ctx, Call.STATUS, StatusKind.CHANNEL.value, channel)
+            kinds.append(ctx.get(bench.dut.calls.values[2]))
+        assert kinds == [0, 0, 1, 2]  # TTY, TTY, MAILBOX, ATTEST
+
+    bench.run(script)
 
 
 @pytest.mark.parametrize("result", FAILED_LOADS)

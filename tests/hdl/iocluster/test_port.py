@@ -17,7 +17,7 @@ REG = HypervisorRegister
 ARGUMENTS = [REG.ARG0, REG.ARG1, REG.ARG2, REG.ARG3, REG.ARG4]
 VALUES = [REG.VALUE0, REG.VALUE1, REG.VALUE2, REG.VALUE3]
 READABLE = {REG.ID, REG.MESH, REG.MEMORY, REG.LIMITS, REG.STATUS, REG.RESULT, REG.STAGING_SPACE}
-READABLE |= {*ARGUMENTS, *VALUES}
+READABLE |= {*ARGUMENTS, *VALUES, REG.SAVED, REG.SAVED_WORDS}
 WRITABLE = {REG.COMMAND, REG.STATUS, REG.ABORT, REG.STAGING, *ARGUMENTS}
 
 
@@ -71,6 +71,7 @@ def test_every_other_address_and_direction_is_refused():
     async def script(bench):
         ctx, dut = bench.ctx, bench.dut
         ctx.set(dut.staging_space, 1)
+        ctx.set(dut.saved_count, 1)
         for address in range(0, 0x1000):
             # Words of both sides of every border; each byte of the registers' own part.
             if address < 0x180 or address % 0x40 in (0, 4):
@@ -174,6 +175,30 @@ def test_staging_takes_words_while_there_is_space():
         ctx.set(dut.staging_space, 0)
         assert not ctx.get(dut.staging_write)
         assert ctx.get(dut.bus.err)
+
+    Bench(script)
+
+
+def test_saved_words_are_taken_one_by_one_while_there_are_any():
+    async def script(bench):
+        ctx, dut = bench.ctx, bench.dut
+        ctx.set(dut.calls.saving, 1)
+        assert await bench.access(REG.STATUS) == 0b1000
+        ctx.set(dut.saved_count, 3)
+        ctx.set(dut.saved_data, 0xC0FFEE)
+        assert await bench.access(REG.SAVED_WORDS) == 3
+        ctx.set(dut.bus.adr, REG.SAVED.value)
+        assert not ctx.get(dut.saved_read)
+        ctx.set(dut.bus.stb, 1)
+        for write in (1, 0):
+            ctx.set(dut.bus.we, write)
+            assert ctx.get(dut.saved_read) == 1 - write
+            assert ctx.get(dut.bus.err) == write
+        assert ctx.get(dut.bus.dat_r) == 0xC0FFEE
+        ctx.set(dut.saved_count, 0)
+        assert not ctx.get(dut.saved_read)
+        assert ctx.get(dut.bus.err)
+        assert ctx.get(dut.bus.dat_r) == 0
 
     Bench(script)
 

@@ -6,8 +6,9 @@ import json
 import pytest
 
 from blindvisor.sw.cli.app import ExitCode, main
-from blindvisor.sw.image.keys import read_key_file
-from blindvisor.sw.image.pack import unpack
+from blindvisor.sw.image.format import Flags
+from blindvisor.sw.image.keys import read_key_file, save_number
+from blindvisor.sw.image.pack import seal, unpack
 
 
 @pytest.fixture
@@ -29,13 +30,15 @@ def test_packed_image_verifies_and_holds_the_guest(files, capsys):
     options = ("--identity", "ab" * 16, "--security-version", "7")
     assert pack(files, *options) == ExitCode.OK
     assert main(["image", "verify", str(image), "--device-key", str(key)]) == ExitCode.OK
-    assert capsys.readouterr().out.endswith("good, 2 x 1 clusters\n")
+    assert capsys.readouterr().out.startswith(f"{image}: good, 2 x 1 clusters, ")
     unpacked = unpack(image.read_bytes(), root_key=read_key_file(key))
     assert unpacked.memories == (
         b"code".ljust(32, b"\0"),
         b"code".ljust(16, b"\0") + b"data".ljust(16, b"\0"),
     )
     assert unpacked.header.security_version == 7
+    assert main(["image", "measure", str(image), "--device-key", str(key)]) == ExitCode.OK
+    assert capsys.readouterr().out == f"{unpacked.measurement.hex()}\n"
 
 
 def test_inspect_shows_the_header_without_a_key(files, capsys):
@@ -45,7 +48,8 @@ def test_inspect_shows_the_header_without_a_key(files, capsys):
     assert main(["image", "inspect", str(files[2]), "--json"]) == ExitCode.OK
     shown = json.loads(capsys.readouterr().out)
     assert shown["identity"] == "ab" * 16
-    assert (shown["width"], shown["height"], shown["image_bytes"]) == (2, 1, 128 + 64 + 16)
+    assert (shown["flags"], shown["generation"], shown["measurement"]) == ([], 0, "00" * 32)
+    assert (shown["width"], shown["height"], shown["image_bytes"]) == (2, 1, 160 + 64 + 16)
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -92,11 +96,11 @@ def test_failed_pack_leaves_the_old_image(files):
     ("arguments", "message"),
     [
         (["image", "inspect", "{missing}"], "{missing}: no such file or directory"),
-        (["image", "inspect", "{key}"], "{key}: an image must have at least 144 bytes"),
+        (["image", "inspect", "{key}"], "{key}: an image must have at least 176 bytes"),
         (["image", "inspect", "{noise}"], "{noise}: magic must be b'BLNDVSR1', not b'\\xff"),
         (
             ["image", "verify", "{noise}", "--device-key", "{noise}"],
-            "{noise} must hold a device",
+            "{noise} must hold a key",
         ),
         (["image", "keygen", "-o", "{missing}/key"], "{missing}/key: no such file"),
     ],
@@ -104,7 +108,7 @@ def test_failed_pack_leaves_the_old_image(files):
 def test_bad_input_is_one_sentence(files, capsys, arguments, message):
     folder = files[0].parent
     names = {"missing": folder / "missing", "key": files[0], "noise": folder / "noise"}
-    names["noise"].write_bytes(b"\xff" * 160)
+    names["noise"].write_bytes(b"\xff" * 176)
     assert main([item.format(**names) for item in arguments]) == ExitCode.BAD_INPUT
     text = capsys.readouterr().err
     assert text.startswith("Error: " + message.format(**names))
@@ -156,7 +160,7 @@ def test_rewrapping_repeats_no_key_and_no_nonce(files, rewrapped):
     header = unpack(new, root_key=read_key_file(rewrapped[0])).header
     for name in ("wrap_nonce", "wrapped_key", "wrap_tag", "nonce"):
         assert getattr(header, name) not in old
-    assert new[128:144] != old[128:144]
+    assert new[160:176] != old[160:176]
 
 
 def test_an_image_of_another_device_or_a_changed_one_is_not_rewrapped(files, rewrapped, capsys):
@@ -169,3 +173,42 @@ def test_an_image_of_another_device_or_a_changed_one_is_not_rewrapped(files, rew
     files[2].write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
     assert main(["image", "rewrap", str(files[2]), *keys, "-o", str(moved)]) == 1
     assert "are not what was packed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("migrate", [False, True])
+def test_a_saved_image_moves_only_if_its_vm_may(files, capsys, migrate):
+    key, other, image = files[0], files[0].parent / "other", files[2]
+    main(["image", "keygen", "-o", str(other)])
+    assert pack(files, *(["--migrate"] if migrate else [])) == ExitCode.OK
+    packed = unpack(image.read_bytes(), root_key=read_key_file(key))
+    assert packed.header.flags == (Flags.MIGRATE if migrate else 0)
+    saved = seal(
+        packed.memories,
+        width=2,
+        height=1,
+        root_key=read_key_file(key),
+        number=save_number(1, 1),
+        flags=packed.header.flags,
+        identity=packed.header.identity,
+        security_version=0,
+        generation=4,
+        measurement=packed.measurement,
+    )
+    image.write_bytes(saved)
+    assert main(["image", "verify", str(image), "--device-key", str(key)]) == ExitCode.OK
+    assert "clusters, saved state 4, measurement " in capsys.readouterr().out
+    moved = files[0].parent / "moved.bvi"
+    keys = ["--device-key", str(key), "--new-device-key", str(other)]
+    code = main(["image", "rewrap", str(image), *keys, "-o", str(moved)])
+    if not migrate:
+        assert code == ExitCode.CHECK_FAILED
+        assert "permission to migrate" in capsys.readouterr().err
+        assert not moved.exists()
+        return
+    assert code == ExitCode.OK
+    assert main(["image", "inspect", str(moved)]) == ExitCode.OK
+    out = capsys.readouterr().out
+    assert "flags              SAVED, MIGRATE, MIGRATED\n" in out
+    assert "generation         4\n" in out
+    assert main(["image", "measure", str(moved), "--device-key", str(other)]) == ExitCode.OK
+    assert capsys.readouterr().out == f"{packed.measurement.hex()}\n"

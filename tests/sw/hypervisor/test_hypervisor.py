@@ -43,7 +43,7 @@ def test_life_of_a_vm(hypervisor, image):
     assert vm.status().state is VmState.CREATED
     taken = []
     vm.load(image, progress=taken.append)
-    assert taken == [64, 128, 176]  # staging holds 64 bytes
+    assert taken == [64, 128, 192, 208]  # staging holds 64 bytes
     assert hypervisor.load_status() is Result.OK
     assert vm.status().state is VmState.READY
     vm.start()
@@ -51,8 +51,11 @@ def test_life_of_a_vm(hypervisor, image):
     assert hypervisor.cluster_status(2).state is ClusterState.FREE
     vm.freeze()
     assert vm.status().state is VmState.FROZEN
-    with pytest.raises(errors.NotImplementedByMachine):
-        vm.save()
+    given = []
+    saved = vm.save(progress=given.append)
+    assert len(saved) == given[-1] == 160 + 2 * CONFIG.memory_bytes + 16
+    assert given[:2] == [64, 128]
+    assert vm.status().state is VmState.FROZEN
     vm.resume()
     assert vm.status().state is VmState.RUNNING
     vm.destroy()
@@ -88,6 +91,8 @@ def test_slots_can_be_all_in_use(hypervisor):
         ),
         (lambda hv: hv.vm_create(1, x=0, y=0, width=0, height=1), errors.BadRectangle, "width=0"),
         (lambda hv: hv.vm_create(0, x=0, y=0, width=1, height=1), errors.BadVm, "from 1 to"),
+        (lambda hv: hv.vm_save(0), errors.BadVm, r"vm_save\(vm=0\) failed with BAD_VM"),
+        (lambda hv: hv.vm_save(1), errors.WrongState, r"vm_save\(vm=1\)"),
         (lambda hv: hv.vm_start(4), errors.BadVm, r"vm_start\(vm=4\)"),
         (lambda hv: hv.vm_start(1), errors.WrongState, r"vm_start\(vm=1\)"),
         (lambda hv: hv.vm_load(1, b"x" * 144), errors.WrongState, r"vm_load\(vm=1, length=144\)"),
@@ -157,7 +162,7 @@ def test_image_can_come_from_a_file_in_pieces(hypervisor, image, tmp_path):
 
 def test_truncated_image_is_aborted(hypervisor, image):
     vm = hypervisor.create(width=2, height=1)
-    with pytest.raises(errors.ImageTruncated, match="ends after 100 of 176 bytes"):
+    with pytest.raises(errors.ImageTruncated, match="ends after 100 of 208 bytes"):
         vm.load(image[:100], length=len(image))
     assert hypervisor.load_status() is Result.ABORTED
     assert vm.status().state is VmState.EMPTY
@@ -175,6 +180,20 @@ def test_interrupted_load_is_aborted(hypervisor, image):
     assert vm.status().state is VmState.EMPTY
 
 
+def test_interrupted_save_is_aborted_and_leaves_the_vm(hypervisor, image):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    vm = hypervisor.create(width=2, height=1)
+    vm.load(image)
+    vm.start()
+    vm.freeze()
+    with pytest.raises(KeyboardInterrupt):
+        vm.save(progress=interrupt)
+    assert vm.status().state is VmState.FROZEN
+    assert hypervisor.save(1)[0] is Result.OK
+
+
 def test_call_during_a_load_is_refused_and_changes_nothing(hypervisor, image):
     vm = hypervisor.create(width=2, height=1)
     seen = []
@@ -185,7 +204,7 @@ def test_call_during_a_load_is_refused_and_changes_nothing(hypervisor, image):
         seen.append(True)
 
     vm.load(image, progress=lambda n: n < len(image) and meddle(n))
-    assert seen == [True, True]
+    assert seen == [True, True, True]
     assert vm.status().state is VmState.READY
 
 

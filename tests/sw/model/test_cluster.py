@@ -88,7 +88,7 @@ def test_outside_the_rectangle_is_denied_and_counted(guest, cluster, offset):
 
 
 @pytest.mark.parametrize("cluster", [0xFF, 0x10, 0x00, 0x11])
-@pytest.mark.parametrize("offset", [0x400, 0x7F_FFFC, 0x80_1000, 0xBF_FFFC, 0x80_0020, 0x80_0240])
+@pytest.mark.parametrize("offset", [0x400, 0x7F_FFFC, 0x80_1000, 0xBF_FFFC, 0x80_0024, 0x80_0240])
 def test_nothing_lies_between(guest, cluster, offset):
     guest.denied(cluster << 24 | offset)
 

@@ -7,10 +7,12 @@ from blindvisor.hdl.abi import Call, ChannelRegister, HypervisorRegister, Result
 from blindvisor.hdl.config import CONFIGURATIONS
 from blindvisor.sw.hypervisor.link import BusError
 from blindvisor.sw.model.link import ModelLink
+from blindvisor.sw.model.store import Store
 
 R = HypervisorRegister
 WRITE_ONLY = [R.COMMAND, R.ABORT, R.STAGING]
-READ_ONLY = [R.ID, R.MESH, R.MEMORY, R.LIMITS, R.RESULT, R.VALUE0, R.VALUE3, R.STAGING_SPACE]
+READ_ONLY = [R.ID, R.MESH, R.MEMORY, R.LIMITS, R.RESULT, R.VALUE0, R.VALUE3]
+READ_ONLY += [R.STAGING_SPACE, R.SAVED, R.SAVED_WORDS]
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def test_machine_describes_itself(link):
     assert link.read(R.ID.value).to_bytes(4, "little") == b"BLV1"
     assert link.read(R.MESH.value) == 4 | 4 << 8 | 1 << 16
     assert link.read(R.MEMORY.value) == 16384
-    assert link.read(R.LIMITS.value) == 8 | 6 << 8 | 4 << 16 | 4 << 24
+    assert link.read(R.LIMITS.value) == 8 | 7 << 8 | 4 << 16 | 4 << 24
     assert link.read(R.RESULT.value) == Result.NONE.value
 
 
@@ -38,7 +40,7 @@ def test_others_cannot_be_written(link, register):
         link.write(register.value, 1)
 
 
-@pytest.mark.parametrize("address", [0x034, 0x058, 0x0FC, 0x002, 0x108, 0x10C, 0x140, 0xFFC])
+@pytest.mark.parametrize("address", [0x034, 0x060, 0x0FC, 0x002, 0x108, 0x10C, 0x140, 0xFFC])
 def test_unknown_addresses_are_errors(link, address):
     with pytest.raises(BusError):
         link.read(address)
@@ -67,14 +69,14 @@ def test_staging_takes_no_more_than_the_length(link):
     for n, word in enumerate((1, 0, 0, 1, 1)):
         link.write(R.ARG0.value + 4 * n, word)
     link.write(R.COMMAND.value, Call.VM_CREATE.value)
-    link.write(R.ARG1.value, 160)
+    link.write(R.ARG1.value, 192)
     link.write(R.STATUS.value, 0)
     link.write(R.COMMAND.value, Call.VM_LOAD.value)
     assert link.read(R.STATUS.value) == 5
-    assert link.read(R.STAGING_SPACE.value) == 40
+    assert link.read(R.STAGING_SPACE.value) == 48
     with pytest.raises(BusError):
         link.write(R.COMMAND.value, Call.STATUS.value)
-    assert link.write_words(R.STAGING.value, [0] * 100) == 32  # the header is all wrong
+    assert link.write_words(R.STAGING.value, [0] * 100) == 40  # the header is all wrong
     assert link.read(R.STATUS.value) == 2
     assert link.read(R.RESULT.value) == Result.IMAGE_HEADER.value
     assert link.read(R.STAGING_SPACE.value) == 0
@@ -85,6 +87,17 @@ def test_staging_takes_no_more_than_the_length(link):
 def test_abort_without_a_load_does_nothing(link):
     link.write(R.ABORT.value, 1)
     assert link.read(R.STATUS.value) == 0
+
+
+def test_saved_gives_nothing_unless_there_is_a_save(link):
+    assert link.read(R.SAVED_WORDS.value) == 0
+    with pytest.raises(BusError, match="read of address 0x058"):
+        link.read(R.SAVED.value)
+
+
+def test_a_store_of_another_machine_is_refused(root_key):
+    with pytest.raises(ValueError, match="the store must have 16 rows, not 3"):
+        ModelLink(CONFIGURATIONS["small"], root_key=root_key, store=Store(3))
 
 
 def test_hypervisors_end_of_a_mailbox_has_no_kind_and_no_enable(link):

@@ -9,6 +9,7 @@ from blindvisor.hdl.abi import Result
 from blindvisor.sw.image.format import ImageError
 from blindvisor.sw.image.pack import pack, unpack
 from blindvisor.sw.model.loader import Loader
+from blindvisor.sw.model.store import Store
 
 KEY = bytes(range(32))
 IMAGE = pack([b"first", b"second"], width=2, height=1, root_key=KEY)
@@ -16,7 +17,7 @@ IMAGE = pack([b"first", b"second"], width=2, height=1, root_key=KEY)
 
 def load(image, *, length=None, root_key=KEY, **size):
     """Feed an image until the loader wants no more; return it and how many words it took."""
-    size = {"width": 2, "height": 1, "memory_bytes": 1024} | size
+    size = {"width": 2, "height": 1, "memory_bytes": 1024, "store": Store(4)} | size
     loader = Loader(root_key=root_key, length=len(image) if length is None else length, **size)
     taken = 0
     while loader.remaining and 4 * taken < len(image):
@@ -46,19 +47,19 @@ def test_changed_bit_is_found_as_the_image_tool_finds_it(bit):
     assert loader.result is caught.value.result
     assert loader.memories == []
     # Everything but the tag of the contents is known once the header is there.
-    assert taken == (len(image) // 4 if loader.result is Result.IMAGE_TAG else 32)
+    assert taken == (len(image) // 4 if loader.result is Result.IMAGE_TAG else 40)
 
 
-@pytest.mark.parametrize("length", [0, 128, 143, 145, 2 * 1024 + 144 + 16, 0xFFFF_FFF0])
+@pytest.mark.parametrize("length", [0, 160, 175, 177, 2 * 1024 + 176 + 16, 0xFFFF_FFF0])
 def test_impossible_length_is_refused_before_any_word(length):
     loader, taken = load(IMAGE, length=length)
     assert (loader.result, taken) == (Result.IMAGE_SIZE, 0)
 
 
-@pytest.mark.parametrize("length", [144, len(IMAGE) - 16, len(IMAGE) + 16])
+@pytest.mark.parametrize("length", [176, len(IMAGE) - 16, len(IMAGE) + 16])
 def test_length_must_be_that_of_the_header(length):
     loader, taken = load(IMAGE.ljust(length, b"\0"), length=length)
-    assert (loader.result, taken) == (Result.IMAGE_SIZE, 32)
+    assert (loader.result, taken) == (Result.IMAGE_SIZE, 40)
 
 
 def test_largest_image_is_accepted_and_one_that_exceeds_a_memory_is_not():
@@ -76,7 +77,7 @@ def test_largest_image_is_accepted_and_one_that_exceeds_a_memory_is_not():
         ((0, 12, 64, 120), Result.IMAGE_HEADER),
         ((12, 64, 120), Result.IMAGE_SIZE),
         ((64, 120), Result.IMAGE_KEY),
-        ((120, 130), Result.IMAGE_TAG),
+        ((120, 170), Result.IMAGE_TAG),
     ],
 )
 def test_first_failing_check_names_the_result(spoiled, result):
