@@ -120,7 +120,11 @@ LOADER_FAULTS = (
         promises=("P7",),
         breaks="the loader goes on only with one half of all derived keys",
         edits=(
-            Edit("loader/loader.py", "with m.If(kdf.done):", "with m.If(kdf.done & ~kdf.half[0]):"),
+            Edit(
+                "loader/loader.py",
+                "with m.If(s.kdf.done):",
+                "with m.If(s.kdf.done & ~s.kdf.half[0]):",
+            ),
         ),
     ),
 )

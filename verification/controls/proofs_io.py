@@ -188,7 +188,7 @@ IO_PROOF_FAULTS = (
         ("P3",),
         "the loader can send every command",
         "iocluster/monitor.py",
-        "op.eq(Mux(wanted.op == LaneOp.WRITE, LaneOp.WRITE, LaneOp.ADDRESS)),",
+        "op.eq(Mux(wanted.op.as_value() == access, access, LaneOp.ADDRESS)),",
         "op.eq(wanted.op),",
     ),
     _one(

@@ -8,7 +8,7 @@ from amaranth.hdl import Assert, Cover
 
 from blindvisor.hdl.abi import Result
 from blindvisor.hdl.ionet.flits import LaneOp
-from blindvisor.hdl.loader.loader import _Phase as Phase  # pyright: ignore[reportPrivateUsage]
+from blindvisor.hdl.loader.process import Phase
 from blindvisor.verification.formal.loader_environment import LoaderEnvironment
 
 __all__ = ["LoaderPairSpec"]

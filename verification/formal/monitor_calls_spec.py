@@ -20,7 +20,6 @@ REFUSALS = (
     Result.CHANNEL_TAKEN,
     Result.GUEST_CHANNEL_TAKEN,
     Result.BAD_ARGUMENT,
-    Result.NOT_IMPLEMENTED,
 )
 """Results of calls that change nothing."""
 
@@ -33,6 +32,9 @@ ENDS = (
     Result.IMAGE_TAG,
     Result.ABORTED,
     Result.CLUSTER_FAULT,
+    Result.IMAGE_OLD,
+    Result.STORE_FULL,
+    Result.NO_NONCE,
 )
 
 

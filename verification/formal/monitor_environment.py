@@ -40,6 +40,8 @@ class _Inputs(wiring.Signature):
                 "load_busy": Out(1),
                 "load_done": Out(1),
                 "load_result": Out(Result),
+                "load_resumed": Out(1),
+                "saved_waiting": Out(1),
                 "loader_command": Out(stream.Signature(lane_command(config))),
             }
         )
@@ -115,7 +117,7 @@ class MonitorEnvironment(wiring.Component):
 
     ``guided`` is high while cluster 1 and VM 1 are watched, the hypervisor does the calls of
     ``script``, clusters answer at once (with a refusal to FAULT alone) and the loader, which sends
-    one word, finds the image good.
+    one word, finds the image good; words of a saved image are taken at once.
 
     Parameters
     ----------
@@ -163,6 +165,8 @@ class MonitorEnvironment(wiring.Component):
             dut.load.busy.eq(inputs.load_busy),
             dut.load.done.eq(inputs.load_done),
             dut.load.result.eq(inputs.load_result),
+            dut.load.resumed.eq(inputs.load_resumed),
+            dut.saved_waiting.eq(inputs.saved_waiting),
             dut.rows.eq(rows),
             dut.guard_cluster.eq(self.watched),
             made["owners"].addr.eq(self.watched),
@@ -266,8 +270,10 @@ class MonitorEnvironment(wiring.Component):
             & (inputs.reply_valid == (owed != 0))
             & (inputs.reply.ok == (last_op != LaneOp.FAULT))
             & inputs.reply.data.all()
-            & (inputs.load_done == (dut.calls.loading & ~dut.load.start))
+            & inputs.load_busy
+            & (inputs.load_done == ((dut.calls.loading | dut.calls.saving) & ~dut.load.start))
             & (inputs.load_result == Result.OK)
+            & ~inputs.saved_waiting
             & (inputs.loader_command.valid == dut.load.start)
         )
 

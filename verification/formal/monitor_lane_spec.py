@@ -6,7 +6,7 @@ from amaranth.hdl import Assert, Cover
 from amaranth.lib import data
 
 from blindvisor.hdl.abi import Call, Result
-from blindvisor.hdl.ionet.flits import CLAIM, LaneOp
+from blindvisor.hdl.ionet.flits import CLAIM, LAUNCH, LaneOp
 from blindvisor.verification.formal.monitor_environment import MonitorEnvironment
 
 __all__ = ["MonitorLaunchSpec", "MonitorLoaderSpec", "MonitorOwnersSpec"]
@@ -76,18 +76,26 @@ class MonitorLoaderSpec(MonitorEnvironment):
     Claims
     ------
     P3-LOADER
-        During a load nothing but ADDRESS and WRITE is sent, each to one cluster. Once the replies
-        to them have come, neither is.
+        During a load nothing but ADDRESS and WRITE is sent, during a save nothing but ADDRESS and
+        READ, each to one cluster. Once the replies to them have come, none of the three is.
     """
 
-    script = ((Call.VM_CREATE, 1, 1, 0, 1, 1), (Call.VM_LOAD, 1, 144))
+    script = (
+        (Call.VM_CREATE, 1, 1, 0, 1, 1),
+        (Call.VM_LOAD, 1, 144),
+        (Call.VM_START, 1),
+        (Call.VM_FREEZE, 1),
+        (Call.VM_SAVE, 1),
+    )
 
     def elaborate(self, platform: object) -> Module:
-        """Look at every command, by whether a load runs."""
+        """Look at every command, by whether a load or a save runs."""
         m = Module()
         seen = self._surround(m)
-        loading, command = seen.dut.calls.loading, seen.dut.lane.command
+        calls, command = seen.dut.calls, seen.dut.lane.command
+        loading, saving = calls.loading, calls.saving
         placing = (command.payload.op == LaneOp.WRITE) | (command.payload.op == LaneOp.ADDRESS)
+        reading = (command.payload.op == LaneOp.READ) | (command.payload.op == LaneOp.ADDRESS)
         loaded_lately = Signal()
         with m.If(loading):
             m.d.sync += loaded_lately.eq(1)
@@ -95,11 +103,15 @@ class MonitorLoaderSpec(MonitorEnvironment):
             m.d.sync += loaded_lately.eq(0)
         with m.If(command.valid & (loading | loaded_lately)):
             m.d.comb += Assert(placing & command.payload.named, "P3-LOADER")
+        with m.Elif(command.valid & saving):  # which is until the last reply has come
+            m.d.comb += Assert(reading & command.payload.named, "P3-LOADER")
         with m.Elif(command.valid):
-            m.d.comb += Assert(~placing, "P3-LOADER")
+            m.d.comb += Assert(~(placing | reading), "P3-LOADER")
         m.d.comb += [
             Cover(seen.sent & loading, "the loader speaks"),
             Cover(seen.well & (seen.call == Call.VM_LOAD.value), "a load ends well"),
+            Cover(seen.sent & saving, "the loader speaks in a save"),
+            Cover(seen.well & (seen.call == Call.VM_SAVE.value), "a save ends well"),
         ]
         return m
 
@@ -110,7 +122,8 @@ class MonitorLaunchSpec(MonitorEnvironment):
     Claims
     ------
     P6-LAUNCH
-        LAUNCH of a VM comes only after the loader's OK for it, without an abort, and once only.
+        LAUNCH of a VM comes only after the loader's OK for it, without an abort since the call
+        began, and once only. It says that the VM is restored exactly if the loader said so.
     """
 
     script = ((Call.VM_CREATE, 1, 1, 0, 1, 1), (Call.VM_LOAD, 1, 144), (Call.VM_START, 1))
@@ -121,19 +134,27 @@ class MonitorLaunchSpec(MonitorEnvironment):
         seen = self._surround(m)
         inputs, loading, command = self.inputs, seen.dut.calls.loading, seen.dut.lane.command
         op, about = command.payload.op, command.payload.data
-        authentic, aborted = Signal(), Signal()
-        with m.If(seen.dut.load.start):
-            m.d.sync += aborted.eq(inputs.abort)
-        with m.Elif(loading & inputs.abort):
+        launch = data.View(LAUNCH, about)
+        of_vm = launch.owner == self.vm
+        authentic, aborted, resumed = Signal(), Signal(), Signal()
+        with m.If(~seen.dut.calls.busy):
+            m.d.sync += aborted.eq(0)
+        with m.Elif(inputs.abort):
             m.d.sync += aborted.eq(1)
         with m.If(loading & inputs.load_done & (seen.words[0] == self.vm)):
-            m.d.sync += authentic.eq((inputs.load_result == Result.OK) & ~aborted & ~inputs.abort)
-        with m.Elif(seen.sent & (op == LaneOp.LAUNCH) & (about == self.vm)):
+            m.d.sync += [
+                authentic.eq((inputs.load_result == Result.OK) & ~aborted & ~inputs.abort),
+                resumed.eq(inputs.load_resumed),
+            ]
+        with m.Elif(seen.sent & (op == LaneOp.LAUNCH) & of_vm):
             m.d.sync += authentic.eq(0)
         with m.Elif(seen.sent & (op == LaneOp.CLAIM) & (data.View(CLAIM, about).owner == self.vm)):
             m.d.sync += authentic.eq(0)
-        launched = command.valid & (op == LaneOp.LAUNCH) & (about == self.vm)
+        launched = command.valid & (op == LaneOp.LAUNCH) & of_vm
         with m.If(launched):
-            m.d.comb += Assert(authentic & ~command.payload.named, "P6-LAUNCH")
+            m.d.comb += [
+                Assert(authentic & ~command.payload.named, "P6-LAUNCH"),
+                Assert((launch.resumed == resumed) & (launch.reserved == 0), "P6-LAUNCH"),
+            ]
         m.d.comb += Cover(launched & seen.sent, "a VM is launched")
         return m

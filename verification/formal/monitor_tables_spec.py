@@ -35,11 +35,10 @@ PASSES = (
     "STATUS_FAULTS",
     "FAULT_CLEAR",
 )
+LENDING = ("LEND", "LENT", "RETURNED")
 HOLDING = (
     "ENTERED",
-    "LOAD",
-    "LOADING",
-    "LOADED",
+    *LENDING,
     "CREATED",
     "DESTROY",
     "TAKE_CHANNELS",
@@ -53,9 +52,9 @@ POWERING_ON = ("POWER_ON", *PASSES[:2])
 WALKING = ("LOOKUP", "COMPARE", "COMMAND", "REPLY", "STEP")
 SCRUBBING = ("TAKE_CHANNELS", "STOP", "DRAIN", "SCRUB", "CLEAN", "FREE")
 DESTROYING = ("DESTROY", *SCRUBBING, "FREED")
+SAVING = ("FETCH", "CHECK", *LENDING, "END")
 STATES = {
     Call.VM_CREATE: ("VACANT", "ENTER", "ENTERED", "CLAIM", "CREATED"),
-    Call.VM_LOAD: ("LOAD", "LOADING", "LOADED"),
     Call.VM_START: ("LAUNCH",),
     Call.VM_FREEZE: ("FREEZE",),
     Call.VM_RESUME: ("RESUME",),
@@ -65,12 +64,13 @@ STATES = {
     Call.FAULT_CLEAR: ("FAULT_CLEAR",),
 }
 NEEDED = {
-    VmState.CREATED: ("LOAD", "LOADING", "LOADED"),
     VmState.READY: ("LAUNCH",),
     VmState.RUNNING: ("FREEZE",),
     VmState.FROZEN: ("RESUME",),
     VmState.FAULTED: (*SCRUBBING, "FREED"),
 }
+LENT = {Call.VM_LOAD: VmState.CREATED, Call.VM_SAVE: VmState.FROZEN}
+"""State of the VM while the loader has the lane."""
 USABLE = (VmState.CREATED, VmState.READY, VmState.RUNNING, VmState.FROZEN)
 
 
@@ -91,12 +91,14 @@ class MonitorTablesSpec(MonitorEnvironment):
     P8-REFUSED
         A call that ends with a refusal has spoken to no cluster, no channel and not to the
         loader, and has changed neither owners, nor records, nor values.
+    P8-SAVE
+        A VM_SAVE, however it ends, has changed none of them and no channel: the slot is what it
+        was, FROZEN if it was saved.
 
     Assumed besides: the loader says nothing once it is done (``loader-secrets``).
 
     The other assertions are lemmas: what holds inside in each state. They make the claims
     inductive, and are proved with them.
-
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ class MonitorTablesSpec(MonitorEnvironment):
         seen = self._surround(m)
         y, x = self.watched // self.config.width, self.watched % self.config.width
         clean = self._hear(m, seen)
-        done = seen.within("LOADED") & self.inputs.loader_command.valid
+        done = seen.within("RETURNED") & self.inputs.loader_command.valid
         m.d.comb += Assume(~done, "the loader is silent when it is done")
         inside, passed = self._pass_lemmas(m, seen, x, y)
         self._word_lemmas(m, seen)
@@ -196,7 +198,7 @@ class MonitorTablesSpec(MonitorEnvironment):
                 "lemma: place of a pass",
             ),
         ]
-        lent = seen.within("LOAD", "LOADING", "LOADED")
+        lent = seen.within(*LENDING)
         waits = seen.passing("REPLY")
         m.d.comb += [
             Assert(registers["unanswered"] == seen.owed, "lemma: replies are counted"),
@@ -283,10 +285,7 @@ class MonitorTablesSpec(MonitorEnvironment):
                 "lemma: what is read of a record",
             ),
             Assert(
-                ~seen.within(
-                    "CHECK", "LOAD", "LOADING", "LOADED", "CREATED", "DESTROY", *PASSES[2:]
-                )
-                | settled,
+                ~seen.within("CHECK", *LENDING, "CREATED", "DESTROY", *PASSES[2:]) | settled,
                 "lemma: records are read in time",
             ),
             Assert(~ready | (record.state == VmState.EMPTY) | self._good(record), "P4-RECORD"),
@@ -366,6 +365,18 @@ class MonitorTablesSpec(MonitorEnvironment):
                 Assert(~(seen.within(*names) & about) | (record.state == state), "lemma: state")
                 for state, names in NEEDED.items()
             ),
+            *(
+                Assert(
+                    ~(seen.within(*LENDING) & about & (seen.call == call.value))
+                    | (record.state == state),
+                    "lemma: state",
+                )
+                for call, state in LENT.items()
+            ),
+            Assert(
+                ~seen.within(*LENDING) | Cat(seen.call == call.value for call in LENT).any(),
+                "lemma: state of a call",
+            ),
             Assert(~(seen.within("GRANT", "GRANTED") & about) | usable, "lemma: state"),
             Assert(
                 ~(seen.within("DESTROY", "REVOKE", "REVOKED") & about)
@@ -389,24 +400,24 @@ class MonitorTablesSpec(MonitorEnvironment):
         was_owner, was_values = Signal(8), Signal(128)
         values = dut.calls.values.as_value()
         m.d.sync += [was_owner.eq(seen.owner), was_values.eq(values)]
-        changed = Signal()
-        doing = (
-            dut.lane.command.valid
-            | dut.update.valid
-            | dut.load.start
+        changed, altered = Signal(), Signal()
+        altering = (
+            dut.update.valid
             | seen.tables.record_write
             | seen.tables.owner_write
             | (values != was_values)
         )
+        doing = altering | dut.lane.command.valid | dut.load.start
         with m.If(~dut.calls.busy):
-            m.d.sync += changed.eq(0)
-        with m.Elif(doing):
-            m.d.sync += changed.eq(1)
-        loaded = seen.registers["loaded"]
+            m.d.sync += [changed.eq(0), altered.eq(0)]
+        with m.Else():
+            m.d.sync += [changed.eq(changed | doing), altered.eq(altered | altering)]
+        verdict = seen.registers["verdict"]
         refused = Cat(seen.result == code for code in REFUSALS).any()
         refusing = Cat(outcome == code for code in REFUSALS).any()
         create = seen.call == Call.VM_CREATE.value
         destroy = seen.call == Call.VM_DESTROY.value
+        save = seen.call == Call.VM_SAVE.value
         asked, ours = _asked(words, x, y), seen.owner == words[0]
         mine = words[0] == self.vm
         fine = seen.within("END") & (outcome == Result.OK)
@@ -416,13 +427,18 @@ class MonitorTablesSpec(MonitorEnvironment):
             Assert(~(seen.well & create & mine) | (ours == asked), "P4-RECTANGLE"),
             Assert(~(seen.well & destroy & mine) | ~ours, "P4-GONE"),
             Assert(~(seen.ended & refused) | ~changed, "P8-REFUSED"),
+            Assert(~(seen.ended & save) | ~altered, "P8-SAVE"),
             Assert(~(fine & create & mine) | (ours == asked), "lemma: end of VM_CREATE"),
             Assert(~(fine & destroy & mine) | ~ours, "lemma: end of VM_DESTROY"),
             Assert(
                 ~seen.ended | (seen.within("IDLE") & (seen.result.as_value() == outcome)),
                 "lemma: ended",
             ),
-            Assert(~Cat(loaded == code for code in REFUSALS).any(), "lemma: loads are not refused"),
+            Assert(
+                ~Cat(verdict == code for code in REFUSALS).any(), "lemma: loads are not refused"
+            ),
+            Assert(~(dut.calls.busy & save & seen.started) | seen.within(*SAVING), "lemma: saves"),
+            Assert(~(seen.within(*SAVING) & save & (altered | altering)), "lemma: saves"),
             Assert(~(scrubbing & refusing), "lemma: who scrubs does not refuse"),
             Assert(~(scrubbing & create) | (outcome != Result.OK), "lemma: failed VM_CREATE"),
             Assert(~(seen.within("END") & refusing & (changed | doing)), "lemma: refusals"),

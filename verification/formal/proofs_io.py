@@ -117,7 +117,7 @@ IO_PROOFS = (
                 100,
                 ("monitor-owner-unasked", "monitor-owner-refused", "rectangle-check"),
             ),
-            ("loader", ("P3",), MonitorLoaderSpec, 65, ("monitor-loader-commands",)),
+            ("loader", ("P3",), MonitorLoaderSpec, 120, ("monitor-loader-commands",)),
             (
                 "launch",
                 ("P6",),
