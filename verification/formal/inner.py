@@ -5,9 +5,12 @@ from typing import Any
 
 from amaranth import Signal
 from amaranth.hdl import Fragment
+from amaranth.hdl._ast import SignalKey  # in the order in which they were made
 from amaranth.lib import wiring
 
 __all__ = ["opened", "states"]
+
+_UNNAMED = "$signal"
 
 
 def opened(component: wiring.Component) -> tuple[Any, dict[str, Signal]]:
@@ -16,6 +19,8 @@ def opened(component: wiring.Component) -> tuple[Any, dict[str, Signal]]:
     Returns
     -------
     The fragment, to be placed instead of the component, and its clocked signals by dotted name.
+    Those to which Amaranth gave no name are called ``$signal``, ``$signal1`` and so on in each
+    module, in the order in which they were made.
 
     Raises
     ------
@@ -29,11 +34,18 @@ def opened(component: wiring.Component) -> tuple[Any, dict[str, Signal]]:
 
 
 def _collect(fragment: Any, prefix: str, registers: dict[str, Signal]) -> None:
+    unnamed: dict[int, Signal] = {}
     for statement in fragment.statements.get("sync", ()):
         for signal in statement._lhs_signals():
+            if signal.name == _UNNAMED:
+                unnamed[id(signal)] = signal
+                continue
             name = prefix + signal.name
             if registers.setdefault(name, signal) is not signal:
                 raise ValueError(f"registers must have names of their own, and two are {name}")
+    ordered = sorted(unnamed.values(), key=SignalKey)
+    for n, signal in enumerate(ordered):
+        registers[f"{prefix}{_UNNAMED}{n or ''}"] = signal
     for subfragment, name, _ in fragment.subfragments:
         _collect(subfragment, f"{prefix}{name}.", registers)
 

@@ -14,15 +14,22 @@ from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.ionet.flits import LANE_REPLY
 from blindvisor.hdl.loader import gcm as gcm_module
 from blindvisor.hdl.loader import loader as shipped
+from blindvisor.hdl.loader import process as process_module
+from blindvisor.hdl.loader import records as records_module
 from blindvisor.hdl.loader.aes import CipherUser, cipher_lanes
 from blindvisor.hdl.loader.gcm import Gcm
 from blindvisor.hdl.loader.ghash import Ghash
-from blindvisor.hdl.loader.header import HEADER, HEADER_BLOCKS, MAGIC, VERSION
+from blindvisor.hdl.loader.header import HEADER, MAGIC, VERSION
+from blindvisor.hdl.loader.kdf import Kdf
+from blindvisor.hdl.loader.process import Process
+from blindvisor.hdl.loader.sha256 import Sha256
+from blindvisor.hdl.loader.store import STORE_ROW
 from blindvisor.verification.formal.inner import opened
 
 __all__ = ["LoaderCopy", "LoaderEnvironment"]
 
-CONFIG = MachineConfig(name="proof", width=2, height=2, memory_bytes=1024)
+CONFIG = MachineConfig(name="proof", width=2, height=2, vms=2, memory_bytes=1024, store_rows=1)
+_PROCESS = "process."
 _BYTES = HEADER.size // 8 + 16 + 16  # header, one block, tag
 
 
@@ -71,35 +78,61 @@ class _FreeHash(Ghash):
         return m
 
 
+class _FreeDigest(Sha256):
+    """In the place of SHA-256: any digest, any handshake, at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise = Signal(256)
+        self.takes = Signal()
+        self.ends = Signal()
+
+    def elaborate(self, platform: object) -> Module:
+        """Take all from outside."""
+        m = Module()
+        m.d.comb += [
+            self.sink.ready.eq(self.takes),
+            self.done.eq(self.ends),
+            self.digest.eq(self.noise),
+        ]
+        return m
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoaderCopy:
     """A loader in its environment.
 
     Members
     -------
-    dut, gcm
-        The loader and its GCM, for their ports.
+    dut, gcm, kdf
+        The loader, and two of its parts, for their ports.
     registers : :class:`dict`
-        Its registers by dotted name.
-    header : :class:`list`
-        The blocks of the header that it keeps.
+        Its registers by dotted name, without those of the save number.
+    header, records : :class:`list`
+        The blocks of the header that it keeps; those of all slots' records.
     """
 
     dut: Any
     gcm: Any
+    kdf: Any
     registers: dict[str, Signal]
     header: list[Value]
+    records: list[Value]
 
 
 class LoaderEnvironment(wiring.Component):
-    """Inputs of one or more loaders that get the same image and the same answers.
+    """Inputs of one or more loaders that get the same orders, image, answers and rows of the store.
 
-    AES and GHASH are black boxes, with results of their own in each copy (``noise``, ``hashes``),
-    which come after any time, the same in all copies. That this time depends on no secret is the
-    claim of :class:`~blindvisor.verification.formal.engine_spec.EngineSpec`.
+    AES, GHASH and SHA-256 are black boxes. The first two have results of their own in each copy
+    (``noise``, ``hashes``), and so have the words that are read of the clusters (``memory``);
+    digests are the same in all copies. They come after any time, the same in all copies. That
+    this time depends on no secret is the claim of
+    :class:`~blindvisor.verification.formal.engine_spec.EngineSpec` and
+    :class:`~blindvisor.verification.formal.hash_spec.HashSpec`.
 
-    ``guided`` is high while an image of one block comes without a pause, all results are such
-    that the tags match, and the lane answers at once.
+    ``guided`` is high while a load, a save or a report is wanted; an image of one block comes
+    without a pause, all results are such that the tags match, and lane, store and whoever takes
+    words answer at once.
 
     Parameters
     ----------
@@ -108,6 +141,10 @@ class LoaderEnvironment(wiring.Component):
     """
 
     start: Any
+    save: Any
+    slot: Any
+    epoch: Any
+    epoch_valid: Any
     x: Any
     y: Any
     width: Any
@@ -119,7 +156,20 @@ class LoaderEnvironment(wiring.Component):
     lane_ready: Any
     lane_replies: Any
     position: Any
-    lane_reply: Any
+    lane_ok: Any
+    memory: Any
+    sha_takes: Any
+    sha_ends: Any
+    digest: Any
+    saved_ready: Any
+    store_ready: Any
+    store_valid: Any
+    store_row: Any
+    report_valid: Any
+    report_vm: Any
+    report_nonce: Any
+    report_cancel: Any
+    report_ready: Any
     staging: Any
     keys: Any
     noise: Any
@@ -129,6 +179,10 @@ class LoaderEnvironment(wiring.Component):
     def __init__(self, *, copies: int) -> None:
         shared = {
             "start": 1,
+            "save": 1,
+            "slot": 8,
+            "epoch": 64,
+            "epoch_valid": 1,
             "x": 4,
             "y": 4,
             "width": 5,
@@ -139,14 +193,27 @@ class LoaderEnvironment(wiring.Component):
             "hashed": 1,
             "lane_ready": 1,
             "lane_replies": 1,
+            "lane_ok": 1,
+            "sha_takes": 1,
+            "sha_ends": 1,
+            "digest": 256,
+            "saved_ready": 1,
+            "store_ready": 1,
+            "store_valid": 1,
+            "store_row": STORE_ROW,
+            "report_valid": 1,
+            "report_vm": 8,
+            "report_nonce": 256,
+            "report_cancel": 1,
+            "report_ready": 1,
             "position": 7,
         }
         super().__init__(
             {name: In(width) for name, width in shared.items()}
             | {
-                "lane_reply": In(LANE_REPLY),
                 "staging": In(stream.Signature(32)),
                 "keys": In(256).array(copies),
+                "memory": In(32).array(copies),
                 "noise": In(128).array(copies),
                 "hashes": In(128).array(copies),
                 "guided": Out(1),
@@ -157,23 +224,34 @@ class LoaderEnvironment(wiring.Component):
         """Place loader ``n``."""
         made: dict[str, Any] = {}
         header: list[Value] = []
+        records: list[Value] = []
 
         def keep(name: str, part: type) -> Any:
             return lambda **parameters: made.setdefault(name, part(**parameters))
 
-        def look_into(**parameters: Any) -> Memory:
-            memory = Memory(**parameters)
-            for block in range(HEADER_BLOCKS):
-                port = memory.read_port(domain="comb")
-                m.d.comb += port.addr.eq(block)
-                header.append(port.data)
-            return memory
+        def look_into(kept: list[Value]) -> Any:
+            def place(**parameters: Any) -> Memory:
+                memory = Memory(**parameters)
+                for block in range(memory.depth):
+                    port = memory.read_port(domain="comb")
+                    m.d.comb += port.addr.eq(block)
+                    kept.append(port.data)
+                return memory
+
+            return place
+
+        def look_at(*arguments: Any, **parameters: Any) -> Process:
+            return made.setdefault("process", Process(*arguments, **parameters))
 
         dut = shipped.Loader(CONFIG, sboxes=4, digit=64)
         with (
             patch.object(shipped, "Aes", keep("aes", _BlackBox)),
-            patch.object(shipped, "Gcm", keep("gcm", Gcm)),
-            patch.object(shipped, "Memory", look_into),
+            patch.object(shipped, "Process", look_at),
+            patch.object(process_module, "Gcm", keep("gcm", Gcm)),
+            patch.object(process_module, "Kdf", keep("kdf", Kdf)),
+            patch.object(process_module, "Sha256", keep("sha", _FreeDigest)),
+            patch.object(process_module, "Memory", look_into(header)),
+            patch.object(records_module, "Memory", look_into(records)),
             patch.object(gcm_module, "Ghash", keep("hash", _FreeHash)),
         ):
             m.submodules[f"copy{n}"], registers = opened(dut)
@@ -183,7 +261,21 @@ class LoaderEnvironment(wiring.Component):
             made["aes"].finish.eq(self.finish),
             made["hash"].noise.eq(self.hashes[n]),
             made["hash"].finish.eq(self.hashed),
-            Cat(dut.start, dut.abort).eq(Cat(self.start, self.abort)),
+            made["sha"].noise.eq(self.digest),
+            made["sha"].takes.eq(self.sha_takes),
+            made["sha"].ends.eq(self.sha_ends),
+            Cat(dut.start, dut.save, dut.vm).eq(Cat(self.start, self.save, self.slot)),
+            Cat(dut.abort, dut.epoch, dut.epoch_valid).eq(
+                Cat(self.abort, self.epoch, self.epoch_valid)
+            ),
+            dut.saved.ready.eq(self.saved_ready),
+            dut.store.request.ready.eq(self.store_ready),
+            dut.store.response.eq(Cat(self.store_valid, self.store_row)),
+            dut.report.valid.eq(self.report_valid),
+            dut.report.vm.eq(self.report_vm),
+            dut.report.nonce.eq(self.report_nonce),
+            dut.report.cancel.eq(self.report_cancel),
+            dut.report.words.ready.eq(self.report_ready),
             Cat(dut.x, dut.y, dut.width, dut.height, dut.length).eq(
                 Cat(self.x, self.y, self.width, self.height, self.length)
             ),
@@ -191,12 +283,19 @@ class LoaderEnvironment(wiring.Component):
             dut.staging.payload.eq(self.staging.payload),
             dut.lane.command.ready.eq(self.lane_ready),
             dut.lane.reply_valid.eq(self.lane_replies),
-            dut.lane.reply.eq(self.lane_reply),
+            dut.lane.reply.eq(_reply(ok=self.lane_ok, data=self.memory[n])),
         ]
         if n == 0:
             m.d.comb += self.staging.ready.eq(dut.staging.ready)
             self._guide(m, dut)
-        return LoaderCopy(dut=dut, gcm=made["gcm"], registers=registers, header=header)
+        return LoaderCopy(
+            dut=dut,
+            gcm=made["gcm"],
+            kdf=made["kdf"],
+            registers=_named(registers, made["process"]),
+            header=header,
+            records=records,
+        )
 
     def _guide(self, m: Module, dut: Any) -> None:
         """Tell whether all goes as well as it can."""
@@ -209,7 +308,11 @@ class LoaderEnvironment(wiring.Component):
             m.d.sync += taken.eq(0)
         with m.Elif(self.staging.valid & self.staging.ready):
             m.d.sync += taken.eq(taken + 1)
-        m.d.sync += owed.eq(dut.lane.command.valid & dut.lane.command.ready)
+        asked = Signal()
+        m.d.sync += [
+            owed.eq(dut.lane.command.valid & dut.lane.command.ready),
+            asked.eq(dut.store.request.valid & dut.store.request.ready),
+        ]
         # The same for cipher and hash, so that every tag is zero; ones in the second copy.
         results = Cat(Const(-(n & 1), 128) for n in range(len(self.noise)))
         m.d.comb += self.guided.eq(
@@ -217,7 +320,31 @@ class LoaderEnvironment(wiring.Component):
             & (Cat(*self.noise) == results)
             & (Cat(*self.hashes) == results)
             & ((self.width == 1) & (self.height == 1) & (self.length == _BYTES))
-            & Cat(self.start, self.finish, self.hashed, self.lane_ready, self.lane_reply.ok).all()
+            & (self.start != self.report_valid)
+            & Cat(self.finish, self.hashed, self.lane_ready, self.lane_ok, self.epoch_valid).all()
+            & Cat(self.sha_takes, self.sha_ends, self.saved_ready, self.store_ready).all()
+            & (self.report_ready & ~self.report_cancel)
+            & ((self.store_valid == asked) & (self.store_row.as_value() == 0))
             & (self.staging.valid & (self.staging.payload == words[taken]))
             & (self.lane_replies == owed)
         )
+
+
+def _reply(*, ok: Value, data: Value) -> Value:
+    """Return a reply of the lane."""
+    given = {"ok": ok, "data": data}
+    return Cat(given[name] for name, _ in LANE_REPLY)
+
+
+def _named(registers: dict[str, Signal], process: Process) -> dict[str, Signal]:
+    """Return the registers of the process, by the names that its attributes have.
+
+    The cipher's key, which has no name of its own, is the only one of its width: ``key``.
+    """
+    attributes = {id(value): name for name, value in vars(process).items()}
+    named: dict[str, Signal] = {}
+    for name, register in registers.items():
+        if name.startswith(_PROCESS):
+            name = attributes.get(id(register), name.removeprefix(_PROCESS))
+            named["key" if len(register) == 256 else name] = register
+    return named

@@ -3,13 +3,15 @@
 
 from typing import Any
 
-from amaranth import Cat, Module, Signal
-from amaranth.hdl import Assert, Cover
+from amaranth import Cat, Module, Signal, Value
+from amaranth.hdl import Assert, Assume, Cover
 
 from blindvisor.hdl.abi import Result
 from blindvisor.hdl.ionet.flits import LaneOp
+from blindvisor.hdl.loader.header import block_of
 from blindvisor.hdl.loader.process import Phase
-from blindvisor.verification.formal.loader_environment import LoaderEnvironment
+from blindvisor.hdl.loader.report import _Phase as Report  # pyright: ignore[reportPrivateUsage]
+from blindvisor.verification.formal.loader_environment import LoaderCopy, LoaderEnvironment
 
 __all__ = ["LoaderPairSpec"]
 
@@ -21,20 +23,37 @@ SECRET = {
     "gcm.key",
     "gcm.mask",
     "gcm.waiting",
+    "reader.block",
     "writer.words",
     "writer.lane__command__payload",
 }
 """Registers that may differ: keys, keystream, plaintext, and what is made of them."""
 
+IDENTITY = block_of("identity")
+KEPT = (
+    *(phase for phase in Phase if Phase.CHECK.value <= phase.value <= Phase.RECORD.value),
+    Phase.READ,
+    Phase.COUNT,
+    Phase.TAG,
+    Phase.FLUSH,
+)
+"""Phases in which the whole header is there; power-on leaves anything in its memory."""
+SEARCHING = (Phase.LOOK_UP, Phase.COMMIT, Phase.FIND, Phase.COUNT)
+
 
 class LoaderPairSpec(LoaderEnvironment):
-    """Both copies get the same image and the same answers, and other keys and keystreams.
+    """Both copies get the same orders and answers, and other keys, keystreams and memories.
 
     Claims
     ------
     P7-EQUAL
         All that leaves the loader is equal in both copies in every cycle, except the data of WRITE
         commands, until one copy's tag matches and the other's does not.
+
+    Assumed: what is made of secrets to be given away is equal in both copies. It is the ciphertext
+    and the tag of a save, the digest of the contents, the machine's identity and the MAC of a
+    report. So words of a saved image and of a report may depend on secrets through these alone.
+    Assumed besides: records are the same at power-on.
 
     The lemmas say that all registers but those in ``SECRET`` are equal until then.
     """
@@ -46,15 +65,14 @@ class LoaderPairSpec(LoaderEnvironment):
         """Feed both copies and compare them."""
         m = Module()
         a, b = self._copy(m, 0), self._copy(m, 1)
+        phase = a.registers["phase"]
+        judging = _within(phase, (Phase.UNWRAP, Phase.WRITE))
         differed = Signal()  # one tag matched and the other did not
-        with m.If(a.gcm.done & (a.gcm.match != b.gcm.match)):
+        with m.If(a.gcm.done & judging & (a.gcm.match != b.gcm.match)):
             m.d.sync += differed.eq(1)
+        self._give_away(m, a, b)
         left, right = a.dut.lane.command, b.dut.lane.command
         writes = left.valid & (left.payload.op == LaneOp.WRITE)
-        # Power-on leaves anything in the memory of the header.
-        phase, index = a.registers["phase"], a.registers["index"]
-        taking = phase == Phase.HEADER
-        kept = (phase >= Phase.CHECK.value) & (phase <= Phase.CONTENTS.value)
         with m.If(~differed):
             m.d.comb += [
                 Assert(_seen(a.dut) == _seen(b.dut), "P7-EQUAL"),
@@ -66,30 +84,79 @@ class LoaderPairSpec(LoaderEnvironment):
                     for name in sorted(a.registers.keys() - SECRET)
                 ),
                 *(
-                    Assert((one == other) | ~(kept | (taking & (n < index))), "lemma: header")
-                    for n, (one, other) in enumerate(zip(a.header, b.header, strict=True))
-                ),
-                Assert((phase > Phase.LENGTH.value) | (index == 0), "lemma: index"),
-                Assert(
-                    Cat(left.payload.op, left.payload.named, left.payload.cluster)
-                    == Cat(right.payload.op, right.payload.named, right.payload.cluster),
-                    "lemma: commands",
-                ),
-                Assert(
-                    (left.payload.op == LaneOp.WRITE) | (left.payload.data == right.payload.data),
-                    "lemma: commands",
+                    Assert(one == other, "lemma: records")
+                    for one, other in zip(a.records, b.records, strict=True)
                 ),
             ]
+            self._lemmas(m, a, b)
         data_differs = left.payload.data != right.payload.data
+        blocks_differ = a.registers["reader.block"] != b.registers["reader.block"]
         m.d.comb += [
             Cover(~differed & writes & data_differs, "what is written differs"),
             Cover(~differed & (a.dut.result == Result.OK), "a load ends well in both copies"),
+            Cover(~differed & (phase == Phase.READ) & blocks_differ, "what is read differs"),
+            Cover(a.dut.report.words.valid, "a report is made in both copies"),
         ]
         return m
+
+    def _give_away(self, m: Module, a: LoaderCopy, b: LoaderCopy) -> None:
+        """Assume that what may be seen is equal."""
+        phase, reporting = a.registers["phase"], a.registers["reporter.phase"]
+        ciphered = (phase == Phase.READ) & a.gcm.sink.valid
+        tagged = (phase == Phase.TAG) & a.gcm.done
+        made = (reporting == Report.MACHINE) | ((reporting == Report.MAC) & a.kdf.done)
+        started = Signal()
+        m.d.sync += started.eq(1)
+        m.d.comb += [
+            Assume(~ciphered | (a.gcm.sink.payload.data == b.gcm.sink.payload.data), "ciphertext"),
+            Assume(~tagged | (a.gcm.tag == b.gcm.tag), "tag"),
+            Assume(~made | (a.kdf.half == b.kdf.half), "identity and MAC"),
+            *(
+                Assume(started | (one == other), "records at power-on")
+                for one, other in zip(a.records, b.records, strict=True)
+            ),
+        ]
+
+    def _lemmas(self, m: Module, a: LoaderCopy, b: LoaderCopy) -> None:
+        """What is in the header's memory, and what is offered to the lane."""
+        left, right = a.dut.lane.command, b.dut.lane.command
+        phase, index = a.registers["phase"], a.registers["index"]
+        searching = a.registers["versions.phase"] != 0
+        filling = _within(phase, (Phase.HEADER, Phase.MAKE))
+        begun = _within(phase, (*SEARCHING, Phase.NUMBER)) | searching
+        for n, (one, other) in enumerate(zip(a.header, b.header, strict=True)):
+            there = _within(phase, KEPT) | (filling & (n < index))
+            if n == IDENTITY:
+                there |= searching | (phase == Phase.FIND)
+            m.d.comb += Assert((one == other) | ~there, "lemma: header")
+        m.d.comb += [
+            Assert((phase != Phase.LENGTH) | (index == 0), "lemma: index"),
+            Assert(~begun | (index == IDENTITY), "lemma: index"),
+            Assert(~searching | _within(phase, (*SEARCHING, Phase.DRAIN)), "lemma: searches"),
+            Assert(
+                Cat(left.payload.op, left.payload.named, left.payload.cluster)
+                == Cat(right.payload.op, right.payload.named, right.payload.cluster),
+                "lemma: commands",
+            ),
+            Assert(
+                (left.payload.op == LaneOp.WRITE) | (left.payload.data == right.payload.data),
+                "lemma: commands",
+            ),
+        ]
+
+
+def _within(phase: Signal, phases: tuple[Phase, ...]) -> Value:
+    return Cat(phase == one for one in phases).any()
 
 
 def _seen(dut: Any) -> Any:
     """All that leaves the loader, the data of lane commands excepted."""
     command = dut.lane.command
     named = Cat(command.payload.op, command.payload.named, command.payload.cluster)
-    return Cat(dut.busy, dut.done, dut.result, dut.staging.ready, command.valid, named)
+    return Cat(
+        Cat(dut.busy, dut.done, dut.result, dut.resumed, dut.staging.ready),
+        Cat(command.valid, named),
+        Cat(dut.saved.valid, dut.saved.payload),
+        Cat(dut.store.request.valid, dut.store.request.payload),
+        Cat(dut.report.words.valid, dut.report.words.payload),
+    )

@@ -412,7 +412,7 @@ class MonitorTablesSpec(MonitorEnvironment):
             m.d.sync += [changed.eq(0), altered.eq(0)]
         with m.Else():
             m.d.sync += [changed.eq(changed | doing), altered.eq(altered | altering)]
-        verdict = seen.registers["verdict"]
+        verdict = seen.registers["$signal"]  # of the loader: the only one without a name
         refused = Cat(seen.result == code for code in REFUSALS).any()
         refusing = Cat(outcome == code for code in REFUSALS).any()
         create = seen.call == Call.VM_CREATE.value
