@@ -100,6 +100,7 @@ def _says_nothing(s: Process) -> Value:
 def contents_states(m: Module, s: Process) -> None:
     """Add the phases of the contents, and of what is remembered of an image with the right tag."""
     gcm, check, sha, blocks = s.gcm, s.check, s.sha, s.writer.blocks
+    generation = Mux(check.saved, check.generation, s.versions.generation)  # of the row from now on
     with m.Case(Phase.WRITE):
         last = s.blocks_left == 1
         m.d.comb += [
@@ -120,9 +121,7 @@ def contents_states(m: Module, s: Process) -> None:
         # Neither is lower than the row's: an image for which one is was refused.
         m.d.comb += [
             s.versions.next_version.eq(check.security_version),
-            s.versions.next_generation.eq(
-                Mux(check.saved, check.generation, s.versions.generation)
-            ),
+            s.versions.next_generation.eq(generation),
             s.versions.commit.eq(s.writer.idle & ~s.versions.done & ~_says_nothing(s)),
         ]
         with m.If(s.versions.done | (s.writer.idle & _says_nothing(s))):
@@ -131,7 +130,10 @@ def contents_states(m: Module, s: Process) -> None:
         part = Signal(RecordBlock)
         block = Signal(128)
         measurement = block_of("measurement")
-        m.d.comb += s.records.write.eq(Cat(s.digested, s.vm, part, block))
+        m.d.comb += [
+            s.records.write.eq(Cat(s.digested, s.vm, part, block)),
+            s.records.line_write.eq(Cat(s.digested, s.vm, generation)),
+        ]
         with m.Switch(part):
             with m.Case(RecordBlock.IDENTITY):
                 m.d.comb += block.eq(s.header_read.data)

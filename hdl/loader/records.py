@@ -37,7 +37,7 @@ ATTRIBUTES = data.StructLayout(
 
 
 class SlotRecords(wiring.Component):
-    """Memory of four blocks per slot, with one write port and one read port.
+    """Memory of four blocks and a generation per slot, with one write port and one read port each.
 
     Parameters
     ----------
@@ -52,6 +52,12 @@ class SlotRecords(wiring.Component):
         What to read.
     read_data : :py:`Out(128)`
         It, in the same cycle.
+    line_write : :py:`In({valid, vm, generation})`
+        In a cycle with ``valid``: the generation of the store's row when slot ``vm`` was loaded or
+        saved.
+    line : :py:`Out(32)`
+        It, of slot ``read_vm``, in the same cycle. If the row has moved on, another slot's VM of
+        the same identity has been saved since: this one is an older state.
 
     Notes
     -----
@@ -63,6 +69,8 @@ class SlotRecords(wiring.Component):
     read_vm: Signal
     read_block: Signal
     read_data: Signal
+    line_write: data.View
+    line: Signal
 
     def __init__(self, config: MachineConfig) -> None:
         self.config = config
@@ -74,6 +82,8 @@ class SlotRecords(wiring.Component):
                 "read_vm": In(8),
                 "read_block": In(RecordBlock),
                 "read_data": Out(128),
+                "line_write": In(data.StructLayout({"valid": 1, "vm": 8, "generation": 32})),
+                "line": Out(32),
             }
         )
 
@@ -83,13 +93,19 @@ class SlotRecords(wiring.Component):
         # The numbers 1 to vms are all different in their low bits.
         slot_bits = ceil_log2(self.config.vms)
         m.submodules.memory = memory = Memory(shape=128, depth=RECORD_BLOCKS << slot_bits, init=[])
-        write = memory.write_port()
-        read = memory.read_port(domain="comb")
+        m.submodules.lines = lines = Memory(shape=32, depth=1 << slot_bits, init=[])
+        write, line_write = memory.write_port(), lines.write_port()
+        read, line_read = memory.read_port(domain="comb"), lines.read_port(domain="comb")
         m.d.comb += [
             write.en.eq(self.write.valid),
             write.addr.eq(Cat(self.write.block, self.write.vm[:slot_bits])),
             write.data.eq(self.write.data),
             read.addr.eq(Cat(self.read_block, self.read_vm[:slot_bits])),
             self.read_data.eq(read.data),
+            line_write.en.eq(self.line_write.valid),
+            line_write.addr.eq(self.line_write.vm[:slot_bits]),
+            line_write.data.eq(self.line_write.generation),
+            line_read.addr.eq(self.read_vm[:slot_bits]),
+            self.line.eq(line_read.data),
         ]
         return m

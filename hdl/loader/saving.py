@@ -2,6 +2,7 @@
 """The phases of a save: clusters are read, enciphered and given out as an image."""
 
 from amaranth import Cat, Const, Module, Signal
+from amaranth.lib import data
 from amaranth.utils import exact_log2
 
 from blindvisor.hdl.abi import Result
@@ -36,6 +37,13 @@ def number_states(m: Module, s: Process) -> None:
     with m.Case(Phase.MAKE):
         m.d.comb += s.header_write.en.eq(1)
         m.d.sync += s.index.eq(s.index + 1)
+        attributes = data.View(ATTRIBUTES, s.records.read_data)
+        # Else an older state would become the newest one by being saved again.
+        older = (attributes.version < s.versions.version) | (
+            s.records.line != s.versions.generation
+        )
+        with m.If((s.index == block_of("magic")) & older):
+            s.end(Result.IMAGE_OLD)
         with m.If(s.index == HEADER_BLOCKS - 1):
             m.d.sync += s.index.eq(block_of("nonce"))
             s.go(Phase.DERIVE)
@@ -63,6 +71,10 @@ def image_states(m: Module, s: Process) -> None:
             versions.next_version.eq(versions.version),
             versions.next_generation.eq(versions.generation + 1),
             versions.commit.eq(~versions.done),
+            # With the commit, not with its end: an ABORT in between must not part the two.
+            s.records.line_write.eq(
+                Cat(versions.commit & versions.idle, s.vm, versions.next_generation)
+            ),
         ]
         with m.If(versions.done):
             s.go(Phase.TAG)

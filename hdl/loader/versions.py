@@ -45,7 +45,8 @@ class Versions(wiring.Component):
         Writes ``next_version`` and ``next_generation`` to the identity's row. Only while ``idle``,
         after a search that did not find the store ``full``.
     next_version, next_generation : :py:`In(32)`
-        Must not change while not ``idle``.
+        Sampled with ``commit``: whatever ends the load or save then, the row is written as it was
+        to be.
     stop : :py:`In(1)`
         Ends a search with the row that is being read, without ``done``. A write is completed.
     done : :py:`Out(1)`
@@ -98,6 +99,7 @@ class Versions(wiring.Component):
         index = Signal(bits_for(last))  # of the row that is asked for
         place = Signal.like(index)  # of the row to write
         free = Signal()  # one was seen
+        kept = Signal(64)  # what to write
         request, response = self.store.request, self.store.response
         row = data.View(STORE_ROW, response.row)
         ours = row.valid & (row.identity == self.identity)
@@ -111,7 +113,10 @@ class Versions(wiring.Component):
                 with m.If(self.find):
                     m.d.sync += phase.eq(_Phase.ASK)
                 with m.Elif(self.commit):
-                    m.d.sync += phase.eq(_Phase.COMMIT)
+                    m.d.sync += [
+                        kept.eq(Cat(self.next_version, self.next_generation)),
+                        phase.eq(_Phase.COMMIT),
+                    ]
             with m.Case(_Phase.ASK):
                 m.d.comb += [
                     request.valid.eq(1),
@@ -133,9 +138,7 @@ class Versions(wiring.Component):
                     with m.If(ours | (index == last) | self.stop):
                         m.d.sync += [self.done.eq(~self.stop), phase.eq(_Phase.IDLE)]
             with m.Case(_Phase.COMMIT):
-                written = Cat(
-                    self.identity, self.next_version, self.next_generation, 1, Const(0, 63)
-                )
+                written = Cat(self.identity, kept, 1, Const(0, 63))
                 m.d.comb += [
                     request.valid.eq(1),
                     request.payload.eq(Cat(Const(1, 1), place, written)),

@@ -87,6 +87,8 @@ class Loader:
         Plaintext by cluster, row by row; only when ``result`` is OK (P6, P7).
     record : :class:`Record` or None
         Likewise.
+    line : :class:`int`
+        Generation of the store's row from now on; likewise.
     remaining : :class:`int`
         Words that are still wanted.
     """
@@ -110,6 +112,7 @@ class Loader:
         self.result = Result.NONE
         self.memories: list[bytes] = []
         self.record: Record | None = None
+        self.line = 0
         contents = length - HEADER_BYTES - TAG_BYTES
         # 1
         if contents < 0 or length % ALIGNMENT or contents > width * height * memory_bytes:
@@ -166,6 +169,7 @@ class Loader:
             generation=header.generation if header.saved or row is None else row.generation,
         )
         self._place = None if says_nothing else place
+        self.line = self._row.generation
         self._header = header
         self._cipher = AES.new(key, AES.MODE_GCM, nonce=header.nonce)
         self._cipher.update(bytes(self._taken))
@@ -208,6 +212,8 @@ class Saver:
         Of this power-on.
     record : :class:`Record`
         Of the VM's slot.
+    line : :class:`int`
+        Generation of the store's row when the slot was loaded or last saved.
     memories : sequence of :class:`bytes`
         All memory of the VM's clusters, row by row.
 
@@ -224,8 +230,10 @@ class Saver:
         store: Store,
         numbers: SaveNumbers,
         record: Record,
+        line: int,
         memories: Sequence[bytes],
     ) -> None:
+        self.line = line
         self._store = store
         self._image = b""
         self._given = 0
@@ -239,6 +247,9 @@ class Saver:
         version, generation = (0, 0) if row is None else (row.version, row.generation)
         if place is None or generation == LAST_NUMBER:
             self.result = Result.STORE_FULL
+            return
+        if record.security_version < version or line != generation:
+            self.result = Result.IMAGE_OLD
             return
         self._place = place
         self._row = Row(identity=record.identity, version=version, generation=generation + 1)
@@ -265,6 +276,7 @@ class Saver:
             return min(SAVED_DEPTH, contents - self._given)
         if self._given == contents:
             self._store.write(self._place, self._row)
+            self.line = self._row.generation
         return len(self._image) // 4 - self._given
 
     def take(self) -> int:

@@ -30,6 +30,7 @@ class _Slot:
     state: VmState = VmState.EMPTY
     rectangle: Rectangle | None = None
     record: Record | None = None
+    line: int = 0
 
 
 def _demand(condition: object, result: Result) -> None:
@@ -76,6 +77,7 @@ class Monitor:
         self._last_load = Result.NONE
         self.loader: Loader | None = None
         self.saver: Saver | None = None
+        self._saving = 0
         machine.reporter = self._report
         self.result = Result.NONE
         self.values = [0, 0, 0, 0]
@@ -125,6 +127,7 @@ class Monitor:
     def abort(self) -> None:
         """End the running load or save."""
         if self.saver is not None:
+            self._slots[self._saving].line = self.saver.line
             self.saver, self.result = None, Result.ABORTED
         else:
             self._end_load(Result.ABORTED)
@@ -199,7 +202,7 @@ class Monitor:
                 cluster.memory[: len(words) // 4] = [
                     int.from_bytes(words[n : n + 4], "little") for n in range(0, len(words), 4)
                 ]
-            slot.state, slot.record = VmState.READY, loader.record
+            slot.state, slot.record, slot.line = VmState.READY, loader.record, loader.line
         else:
             self._destroy(vm)
         self.loader = None
@@ -227,11 +230,13 @@ class Monitor:
     def _vm_save(self, arguments: Arguments) -> None:
         slot = self._slot(arguments[0], VmState.FROZEN)
         assert slot.record is not None
+        self._saving = arguments[0]
         self.saver = Saver(
             root_key=self._root_key,
             store=self._store,
             numbers=self._numbers,
             record=slot.record,
+            line=slot.line,
             memories=[
                 b"".join(word.to_bytes(4, "little") for word in cluster.memory)
                 for cluster in self._clusters(slot)
@@ -242,6 +247,7 @@ class Monitor:
         assert self.saver is not None
         if self.saver.result is Result.NONE:
             return False
+        self._slots[self._saving].line = self.saver.line
         self.result, self.saver = self.saver.result, None
         return True
 

@@ -53,4 +53,4 @@ def test_loader(tmp_path):
 
 @pytest.mark.cocotb
 def test_saves(tmp_path):
-    assert run_bench(Loader(loader_saves.SMALL), loader_saves.__name__, tmp_path) == 7
+    assert run_bench(Loader(loader_saves.SMALL), loader_saves.__name__, tmp_path) == 9

@@ -70,6 +70,23 @@ def _replay(world: World) -> None:
     _load(world, newer, Result.OK, "the last state")
 
 
+def _fork(world: World) -> None:
+    """Two slots with the same state; one of them moves on and is saved, then the other is saved."""
+    hypervisor, place = world.hypervisor, world.next_door
+    image = _versioned(world, 0)
+    for vm, x in ((ACCOMPLICE, place.x), (SPARE, place.x + 1)):
+        hypervisor.vm_create(vm, x=x, y=place.y, width=1, height=1)
+        world.load(vm, image, expect=Result.OK, what="a victim")
+        hypervisor.vm_start(vm)
+        hypervisor.vm_freeze(vm)
+    _save(world, ACCOMPLICE, Result.OK, "one")
+    again = _save(world, SPARE, Result.IMAGE_OLD, "the other, whose state is older")
+    if again:
+        hypervisor.vm_destroy(ACCOMPLICE)
+        if _load(world, again, Result.IMAGE_OLD, "what came out") is Result.OK:
+            world.gain("an older state was saved again, and so became the newest")
+
+
 def _downgrade(world: World) -> None:
     _load(world, _versioned(world, 2), Result.OK, "version 2")
     world.hypervisor.vm_destroy(ACCOMPLICE)
@@ -126,6 +143,16 @@ SAVE_ATTACKS = (
         denial="IMAGE_OLD; the newer one is accepted",
         controls=("old-state-accepted",),
         run=_replay,
+    ),
+    Attack(
+        name="fork-state",
+        threat=Threat.HYPERVISOR,
+        promises=("P6",),
+        goal="make an older state the newest by having it saved again",
+        steps=("load a VM into two slots", "save one", "save the other", "restore that"),
+        denial="IMAGE_OLD for the second save",
+        controls=("fork-accepted",),
+        run=_fork,
     ),
     Attack(
         name="downgrade",

@@ -185,11 +185,20 @@ async def a_full_store_refuses_new_identities(dut: Any) -> None:
     refused = await rig.save(ONE)
     assert refused.result is Result.STORE_FULL
     assert not refused.saved
+    newest, _ = make_image(
+        rng,
+        ONE,
+        rig.root_key,
+        identity=bytes([CONFIG.store_rows] * 16),
+        size=16,
+        security_version=9,
+    )
     for generation, result in ((2**32 - 1, Result.STORE_FULL), (2**32 - 2, Result.OK)):
         row = STORE_ROW.from_bits(last)
         rig.store[-1] = STORE_ROW.const(
             {"identity": row.identity, "version": 9, "generation": generation, "valid": 1}
         ).as_bits()
+        assert (await rig.load(newest, ONE)).result is Result.OK
         assert (await rig.save(ONE)).result is result
         assert STORE_ROW.from_bits(rig.store[-1]).version == 9
 
@@ -221,6 +230,64 @@ async def saves_can_be_given_up_at_any_time(dut: Any) -> None:
     assert (await rig.load(outcome.image, ONE)).result is Result.OK
     cut = outcome.image[:-16] + bytes(16)
     assert (await rig.load(cut, ONE)).result is Result.IMAGE_TAG
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def an_abort_never_lowers_a_row(dut: Any) -> None:
+    """ABORT in each cycle around the write of the store's row, on a slow store."""
+    rig, rng = await start(dut, epoch=1, config=SMALL)
+    image, _ = make_image(rng, ONE, rig.root_key, size=16, security_version=5)
+    fill(rig, rng, ONE)
+    assert (await rig.load(image, ONE)).result is Result.OK
+    cycles = {True: 0, False: 0}
+    for saving in (True, False):
+        outcome = await (rig.save(ONE) if saving else rig.load(image, ONE))
+        assert outcome.result is Result.OK
+        cycles[saving] = outcome.cycles
+    rig.store_pause = 0.6
+    results = set()
+    for saving in (True, False):
+        for early in range(-20, 60, 2):
+            version, generation = rig.row(IDENTITY) or (0, 0)
+            at = cycles[saving] - early
+            outcome = await (
+                rig.save(ONE, abort_after=at) if saving else rig.load(image, ONE, abort_after=at)
+            )
+            results.add(outcome.result)
+            after = rig.row(IDENTITY) or (0, 0)
+            assert after[0] == version == 5, (saving, early)
+            assert after[1] in (generation, generation + saving), (saving, early)
+            if outcome.result is not Result.OK and not saving:
+                assert (await rig.load(image, ONE)).result is Result.OK
+    assert {Result.OK, Result.ABORTED} <= results
+    # Whatever was given up, this VM is still the latest of its line.
+    assert (await rig.save(ONE)).result is Result.OK
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def an_older_state_does_not_become_the_newest(dut: Any) -> None:
+    """Two slots with the same state: once one is saved, the other is old, and is not saved."""
+    rig, rng = await start(dut, epoch=1, config=SMALL)
+    other = Vm(x=ONE.x, y=ONE.y, width=ONE.width, height=ONE.height, slot=ONE.slot % CONFIG.vms + 1)
+    image, _ = make_image(rng, ONE, rig.root_key, size=16, security_version=1)
+    fill(rig, rng, ONE)
+    for vm in (ONE, other):
+        assert (await rig.load(image, vm)).result is Result.OK
+    assert (await rig.save(ONE)).result is Result.OK
+    refused = await rig.save(other)
+    assert refused.result is Result.IMAGE_OLD
+    assert not refused.saved
+    assert refused.commands == 0
+    assert (await rig.save(ONE)).result is Result.OK
+    assert rig.row(IDENTITY) == (1, 2)
+    # Loaded again, it is a restart, and its next save the next generation; then ONE is old.
+    assert (await rig.load(image, other)).result is Result.OK
+    assert (await rig.save(other)).result is Result.OK
+    assert (await rig.save(ONE)).result is Result.IMAGE_OLD
+    # So is a version that another slot's has overtaken.
+    newer, _ = make_image(rng, ONE, rig.root_key, size=16, security_version=2)
+    assert (await rig.load(newer, ONE)).result is Result.OK
+    assert (await rig.save(other)).result is Result.IMAGE_OLD
 
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")

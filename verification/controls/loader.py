@@ -43,6 +43,18 @@ LOADER_FAULTS = (
         ),
     ),
     Fault(
+        name="fork-accepted",
+        promises=("P6",),
+        breaks="a slot is saved though another slot's VM of its identity was saved since",
+        edits=(
+            Edit(
+                "loader/saving.py",
+                "            s.records.line != s.versions.generation\n",
+                "            Const(0)\n",
+            ),
+        ),
+    ),
+    Fault(
         name="old-version-accepted",
         promises=("P6",),
         breaks="an image is loaded whatever its security version is",

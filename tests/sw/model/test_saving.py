@@ -185,7 +185,22 @@ def test_a_save_needs_its_row_and_a_generation_left(power):
     with pytest.raises(errors.StoreFull):
         vm.save()
     power.store.write(place, Row(identity=IDENTITY, version=0, generation=LAST_NUMBER - 1))
+    vm.destroy()
+    vm = power.frozen(power.image())
     assert Header.from_bytes(vm.save()).nonce == save_number(1, 3)
+
+
+def test_an_older_state_does_not_become_the_newest(power):
+    one, other = (power.frozen(power.image()) for _ in range(2))
+    one.save()
+    with pytest.raises(errors.ImageOldRefused):
+        other.save()
+    assert Header.from_bytes(one.save()).generation == 2
+    one.destroy()
+    newer = power.load(power.image(security_version=1))
+    with pytest.raises(errors.ImageOldRefused):
+        other.save()
+    newer.destroy()
 
 
 def test_without_an_epoch_nothing_is_saved(power):
