@@ -15,7 +15,11 @@ __all__ = ["COMMANDS", "CommandError", "ExitCode", "Settings", "main", "settings
 COMMANDS = {
     # name: (module, attribute, one line of help)
     "attack": ("blindvisor.sw.cli.attack", "attack", "Attack a machine, also with planted faults."),
-    "bench": ("blindvisor.sw.cli.bench", "bench", "Measure generation and simulation."),
+    "bench": (
+        "blindvisor.sw.cli.bench",
+        "bench",
+        "Measure generation, simulation, and the loader.",
+    ),
     "demo": ("blindvisor.sw.cli.demo", "demo", "Two encrypted guests, all attacks, one report."),
     "doctor": ("blindvisor.sw.cli.doctor", "doctor", "Show which tools are there and what to do."),
     "generate": ("blindvisor.sw.cli.generate", "generate", "Write the Verilog of a machine."),
