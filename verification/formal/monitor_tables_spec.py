@@ -119,7 +119,7 @@ class MonitorTablesSpec(MonitorEnvironment):
     def elaborate(self, platform: object) -> Module:
         """State claims and lemmas."""
         m = Module()
-        seen = self._surround(m)
+        self.seen = seen = self._surround(m)
         y, x = self.watched // self.config.width, self.watched % self.config.width
         clean = self._hear(m, seen)
         done = seen.within("LOADED") & self.inputs.loader_command.valid

@@ -11,6 +11,7 @@ from blindvisor.verification.formal.monitor_calls_spec import (
     MonitorCodesSpec,
     MonitorValuesSpec,
 )
+from blindvisor.verification.formal.monitor_ends_spec import MonitorEndsSpec
 from blindvisor.verification.formal.monitor_lane_spec import (
     MonitorLaunchSpec,
     MonitorLoaderSpec,
@@ -143,6 +144,20 @@ IO_PROOFS = (
             )
             if config.clusters == 2
             else (),
+            large=True,
+        )
+        for config in (TWO_CLUSTERS, CONFIGURATIONS["reference"])
+    ),
+    *(
+        Proof(
+            name=f"monitor-ends-{config.clusters}",
+            promises=("P8",),
+            spec=lambda config=config: MonitorEndsSpec(config, deep=config.clusters < 16),
+            engine=Engine.INDUCTION,
+            cover_steps=50,
+            guide="guided",
+            seconds=300,
+            controls=("monitor-unknown-hangs",) if config.clusters == 2 else (),
             large=True,
         )
         for config in (TWO_CLUSTERS, CONFIGURATIONS["reference"])
