@@ -128,7 +128,7 @@ class MonitorEndsSpec(MonitorTablesSpec):
         patience = seen.sweep.patience
         cluster = patience + self._visit + 1
         whole = config.clusters * cluster + 2
-        costs: dict[str, int] = dict.fromkeys(PASSES, whole) | {
+        costs: dict[str, Any] = dict.fromkeys(PASSES, whole) | {
             "TAKE_CHANNELS": config.channels,
             "LOADED": 32 * _REPLY + 1,
             "IDLE": 0,
