@@ -3,7 +3,6 @@
 
 from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
 from amaranth import Array, Cat, Const, Module, Signal, Value
 from amaranth.lib import stream, wiring
@@ -18,7 +17,7 @@ from blindvisor.hdl.loader.aes import CipherUser, cipher_lanes
 from blindvisor.hdl.loader.gcm import Gcm
 from blindvisor.hdl.loader.ghash import Ghash
 from blindvisor.hdl.loader.header import HEADER, HEADER_BLOCKS, MAGIC, VERSION
-from blindvisor.verification.formal.inner import opened
+from blindvisor.verification.formal.inner import opened, replaced
 
 __all__ = ["LoaderCopy", "LoaderEnvironment"]
 
@@ -170,11 +169,11 @@ class LoaderEnvironment(wiring.Component):
             return memory
 
         dut = shipped.Loader(CONFIG, sboxes=4, digit=64)
-        with (
-            patch.object(shipped, "Aes", keep("aes", _BlackBox)),
-            patch.object(shipped, "Gcm", keep("gcm", Gcm)),
-            patch.object(shipped, "Memory", look_into),
-            patch.object(gcm_module, "Ghash", keep("hash", _FreeHash)),
+        with replaced(
+            (shipped, "Aes", keep("aes", _BlackBox)),
+            (shipped, "Gcm", keep("gcm", Gcm)),
+            (shipped, "Memory", look_into),
+            (gcm_module, "Ghash", keep("hash", _FreeHash)),
         ):
             m.submodules[f"copy{n}"], registers = opened(dut)
         m.d.comb += [
