@@ -15,7 +15,7 @@ from amaranth import ClockDomain, ClockSignal, Const, Module, Signal
 from amaranth.hdl import Assert, Assume, Cover
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from blindvisor.sw.cli import main
 from blindvisor.sw.cli import prove as command
@@ -85,53 +85,6 @@ def test_one_wrong_assertion_of_several_fails_with_a_listing(
     count = next(line for line in verdict.trace.splitlines() if line.split()[0] == "count")
     assert count.split()[-1] == "5"
     assert (tmp_path / "tiny" / "base.vcd").is_file()
-
-
-class GuidedSpec(Spec):
-    """A counter that waits while it is held up; it is not when ``guided`` is high."""
-
-    hold: Signal
-    guided: Signal
-
-    def __init__(self, add: Callable[[Module, Signal, Signal], None]) -> None:
-        self._add = add
-        wiring.Component.__init__(self, {"hold": In(1), "guided": Out(1)})
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        count = Signal(4)
-        with m.If(~self.hold & (count < 10)):
-            m.d.sync += count.eq(count + 1)
-        m.d.comb += self.guided.eq(~self.hold)
-        self._add(m, count, self.hold)
-        return m
-
-
-def test_an_induction_looks_for_deep_faults_where_it_is_guided(tmp_path: Path) -> None:
-    def add(m: Module, count: Signal, choice: Signal) -> None:
-        m.d.comb += [Assert(count != 9, "NEVER-NINE"), Cover(count == 8, "it counts")]
-
-    how = {"steps": 1, "cover_steps": 12, "engine": Engine.INDUCTION}
-    deep = replace(proof_of(add, **how), spec=lambda: GuidedSpec(add))
-    assert prove(deep, tmp_path).outcome is Outcome.REFUSED  # not inductive, and no trace to it
-    verdict = prove(replace(deep, guide="guided"), tmp_path)
-    assert verdict.outcome is Outcome.FAILED
-    assert "NEVER-NINE" in verdict.trace
-
-
-def test_what_no_guided_run_reaches_is_refused(tmp_path: Path) -> None:
-    def add(m: Module, count: Signal, choice: Signal) -> None:
-        m.d.comb += [Assert(count <= 10, "STOPS"), Cover(choice, "it is held up")]
-
-    held = replace(proof_of(add), spec=lambda: GuidedSpec(add), engine=Engine.INDUCTION)
-    assert prove(held, tmp_path).outcome is Outcome.PROVEN
-    assert prove(replace(held, guide="guided"), tmp_path).outcome is Outcome.REFUSED
-
-
-def test_a_guide_that_is_no_output_is_refused(tmp_path: Path) -> None:
-    verdict = prove(proof_of(good, guide="choice", engine=Engine.INDUCTION), tmp_path)
-    assert verdict.outcome is Outcome.REFUSED
-    assert "must be an output" in verdict.detail
 
 
 @both
