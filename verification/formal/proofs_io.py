@@ -96,7 +96,7 @@ IO_PROOFS = (
             spec=lambda spec=spec: spec(TWO_CLUSTERS),
             cover_steps=steps,
             guide="guided",
-            seconds=300,
+            seconds=900,
             controls=controls,
             large=True,
         )
