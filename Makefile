@@ -33,7 +33,7 @@ mutation: $(STAMP)
 
 # All published AES-GCM vectors and 10,000 random messages, through the engine's Verilog.
 vectors: $(STAMP)
-	GCM_VECTORS=1 GCM_MESSAGES=10000 $(BIN)/pytest -k 32-16 tests/verification/test_loader_benches.py
+	$(BIN)/blindvisor bench vectors --messages 10000
 
 guests: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[guests]'

@@ -43,6 +43,7 @@ def run_bench(
     fast: bool = False,
     testcase: str | None = None,
     env: Mapping[str, str] | None = None,
+    on_event: Sink | None = None,
 ) -> int:
     """Run every test of the module ``bench``; return how many ran.
 
@@ -70,6 +71,8 @@ def run_bench(
         Regular expression: run only the tests whose names match.
     env : mapping
         More environment variables for the tests.
+    on_event : callable
+        As for :func:`simulate`.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def run_bench(
     log = build_dir / f"{bench.rpartition('.')[2]}.{model.simulator}.log"
     seed = default_seed() if seed is None else seed
     print(f"{bench} on {model.simulator}, COCOTB_RANDOM_SEED={seed}, log in {log}")
-    results = simulate(model, bench, log, seed=seed, timeout=timeout, env=more)
+    results = simulate(model, bench, log, seed=seed, timeout=timeout, env=more, on_event=on_event)
     ran, failed = get_results(results)
     assert ran > 0, f"{bench} has no tests"
     assert failed == 0, f"{failed} of {ran} tests in {bench} failed; end of {log}:\n{log_tail(log)}"

@@ -6,18 +6,45 @@ symbolically; two circuits are equal exactly if all sets are. What SAT solvers c
 bits takes a second for 128.
 """
 
+import json
 from collections.abc import Iterable
 from functools import reduce
 from operator import xor
+from pathlib import Path
 from typing import Any
 
-__all__ = ["ONE", "ZERO", "Polynomial", "evaluate", "variable"]
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
+from amaranth.lib import wiring
+
+from blindvisor.verification.formal.flow import run_yosys
+
+__all__ = ["ONE", "ZERO", "Polynomial", "evaluate", "netlist", "variable"]
 
 Polynomial = frozenset[frozenset[str]]
 """Sum modulo 2 of products; the product of nothing is 1."""
 
 ZERO: Polynomial = frozenset()
 ONE: Polynomial = frozenset({frozenset()})
+
+_GATES = """
+read_rtlil top.il
+hierarchy -check -top top
+proc
+flatten
+opt_clean
+techmap
+simplemap
+opt_clean
+dffunmap
+write_json gates.json
+"""
+
+
+def netlist(component: wiring.Component, folder: Path) -> dict[str, Any]:
+    """Return the flattened design as yosys's JSON, in simple gates; work in ``folder``."""
+    (folder / "top.il").write_text(rtlil.convert(component, name="top", emit_src=False))
+    run_yosys(_GATES, folder, "gates")
+    return json.loads((folder / "gates.json").read_text())["modules"]["top"]
 
 
 def variable(name: str) -> Polynomial:

@@ -18,6 +18,8 @@ class GcmVector:
     -------
     name : :class:`str`
         Source and number.
+    source : :class:`str`
+        Who published it.
     key, nonce, aad, plain, cipher, tag : :class:`bytes`
         16 or 32 bytes of key, 12 of nonce, 4 to 16 of tag. ``plain`` is empty if not ``valid``.
     valid : :class:`bool`
@@ -27,6 +29,7 @@ class GcmVector:
     """
 
     name: str
+    source: str
     key: bytes
     nonce: bytes
     aad: bytes
@@ -35,6 +38,11 @@ class GcmVector:
     tag: bytes
     valid: bool
     directions: str
+
+    @property
+    def decryption(self) -> str:
+        """What is expected when it is deciphered, in a word or two."""
+        return "decrypt" if self.valid else "invalid rejected"
 
 
 def gcm_vectors() -> Iterator[GcmVector]:
@@ -48,6 +56,7 @@ def gcm_vectors() -> Iterator[GcmVector]:
             failing = hasattr(case, "fail") or "FAIL" in case.others
             yield GcmVector(
                 name=case.desc,
+                source="NIST CAVP",
                 key=case.key,
                 nonce=case.iv,
                 aad=case.aad,
@@ -63,6 +72,7 @@ def gcm_vectors() -> Iterator[GcmVector]:
     for case in cases or []:
         if len(case.iv) == 12 and len(case.key) in (16, 32):
             yield GcmVector(
+                source="Wycheproof",
                 name=f"Wycheproof aes_gcm_test #{case.id}",
                 key=case.key,
                 nonce=case.iv,

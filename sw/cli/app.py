@@ -16,7 +16,11 @@ COMMANDS = {
     # name: (module, attribute, one line of help)
     "attack": ("blindvisor.sw.cli.attack", "attack", "Attack a machine, also with planted faults."),
     "attest": ("blindvisor.sw.cli.attest", "attest", "Check what a machine reports of a VM."),
-    "bench": ("blindvisor.sw.cli.bench", "bench", "Measure generation and simulation."),
+    "bench": (
+        "blindvisor.sw.cli.bench",
+        "bench",
+        "Measure generation, simulation, and the loader.",
+    ),
     "demo": ("blindvisor.sw.cli.demo", "demo", "Two encrypted guests, all attacks, one report."),
     "demo-save": (
         "blindvisor.sw.cli.demo_save",

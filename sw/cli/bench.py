@@ -17,13 +17,18 @@ from blindvisor.sim.compiled import SimulatorError, SimulatorMissing
 from blindvisor.sim.machine import machine_verilog
 from blindvisor.sim.session import ScenarioError
 from blindvisor.sw.cli.app import CommandError, ExitCode
+from blindvisor.sw.cli.bench_loader import loader, vectors
 
 __all__ = ["bench"]
 
 
 @click.group()
 def bench() -> None:
-    """Measure generation and simulation."""
+    """Measure generation, simulation, and the loader."""
+
+
+bench.add_command(loader)
+bench.add_command(vectors)
 
 
 @bench.command()

@@ -2,36 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loader's arithmetic against its definition, for all inputs: the multiplier of GHASH."""
 
-import json
-
 import pytest
-from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 
 from blindvisor.hdl.loader.ghash import Ghash
-from blindvisor.verification.canonical import ONE, ZERO, evaluate, variable
-from blindvisor.verification.formal.flow import run_yosys
+from blindvisor.verification.canonical import ONE, ZERO, evaluate, netlist, variable
 
 pytestmark = pytest.mark.formal
-
-_GATES = """
-read_rtlil top.il
-hierarchy -check -top top
-proc
-flatten
-opt_clean
-techmap
-simplemap
-opt_clean
-dffunmap
-write_json gates.json
-"""
-
-
-def netlist(component, folder):
-    """Return the top of the flattened design, in simple gates."""
-    (folder / "top.il").write_text(rtlil.convert(component, name="top", emit_src=False))
-    run_yosys(_GATES, folder, "gates")
-    return json.loads((folder / "gates.json").read_text())["modules"]["top"]
 
 
 def position(power):

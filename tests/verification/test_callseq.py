@@ -69,7 +69,10 @@ class Calls(RuleBasedStateMachine):
             header = Header.from_bytes(outcome.saved)
             assert header.nonce not in self.numbers  # no key is used twice
             self.numbers.add(header.nonce)
-            row = self.store.rows[self.store.find(header.identity)]
+            place = self.store.find(header.identity)
+            assert place is not None
+            row = self.store.rows[place]
+            assert row is not None
             assert row.generation == header.generation
         if load_failed:
             vm = step.arguments[0]

@@ -6,8 +6,10 @@ The environment says what is run: ``GCM_SBOXES`` and ``GCM_DIGIT`` are the engin
 random messages.
 """
 
+import json
 import os
 import random
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,7 @@ from Crypto.Cipher import AES
 from blindvisor.hdl.loader.aes import cipher_cycles, cipher_lanes
 from blindvisor.hdl.loader.gcm import GCM_INPUT, GCM_OUTPUT, BlockKind
 from blindvisor.hdl.loader.ghash import hash_cycles
+from blindvisor.sim.runner import EVENTS_VARIABLE
 from blindvisor.verification.vectors import GcmVector, gcm_vectors
 
 __all__ = ["environment"]
@@ -39,6 +42,12 @@ def environment(*, sboxes: int = 32, digit: int = 16) -> dict[str, str]:
 def number(name: str) -> int:
     """Return what the environment says, or the default."""
     return int(os.environ.get(name) or environment()[name])
+
+
+def tell(kind: str, **values: Any) -> None:
+    """Write an event for whoever listens to the simulation."""
+    if pipe := os.environ.get(EVENTS_VARIABLE):
+        os.write(int(pipe), json.dumps({"kind": kind, **values}).encode() + b"\n")
 
 
 def limit(*, short: bool) -> float:
@@ -168,8 +177,8 @@ def encrypt(key: bytes, nonce: bytes, aad: bytes, plain: bytes) -> tuple[bytes, 
     return cipher.encrypt_and_digest(plain)
 
 
-async def check_vector(driver: Driver, vector: GcmVector) -> int:
-    """Run one vector in all its directions; return how many that were."""
+async def check_vector(driver: Driver, vector: GcmVector) -> None:
+    """Run one vector in all its directions."""
     message: dict[str, Any] = {"key": vector.key, "nonce": vector.nonce, "aad": vector.aad}
     if "e" in vector.directions:
         outcome = await driver.message(**message, text=vector.plain, decrypt=False)
@@ -185,7 +194,6 @@ async def check_vector(driver: Driver, vector: GcmVector) -> int:
             assert outcome.text == vector.plain, vector.name
         else:
             assert not outcome.match, vector.name
-    return len(vector.directions)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="sec")
@@ -193,11 +201,44 @@ async def published_vectors(dut: Any) -> None:
     """Vectors of NIST CAVP and Wycheproof come out as published; invalid ones do not match."""
     driver = Driver(dut)
     await driver.reset()
-    ran = 0
-    for vector in list(gcm_vectors())[:: number("GCM_VECTORS")]:
-        ran += await check_vector(driver, vector)
-    cocotb.log.info("%d messages of published vectors", ran)
-    assert ran > 50
+    ran: Counter[str] = Counter()
+    failures: list[str] = []
+    vectors = list(gcm_vectors())[:: number("GCM_VECTORS")]
+    for done, vector in enumerate(vectors):
+        if done % 32 == 0:
+            tell("progress", what="published vectors", done=done, total=len(vectors))
+        try:
+            await check_vector(driver, vector)
+        except AssertionError as error:
+            failures.append(f"{vector.name}: {error}")
+        for direction in vector.directions:
+            ran[f"{vector.source} {'encrypt' if direction == 'e' else vector.decryption}"] += 1
+    tell("published", ran=ran, failures=failures)
+    cocotb.log.info("%d messages of published vectors: %s", ran.total(), dict(ran))
+    assert not failures, failures
+    assert ran.total() > 50
+
+
+async def check_random_message(driver: Driver, *, decrypt: bool) -> None:
+    """Run one message; what is deciphered has a wrong tag half of the time."""
+    rng = driver.rng
+    driver.pause = rng.choice([0.0, 0.0, 0.5])
+    key = rng.randbytes(rng.choice([16, 32]))
+    nonce = rng.randbytes(12)
+    aad = rng.randbytes(rng.choice([0, 16, rng.randrange(70)]))
+    plain = rng.randbytes(rng.choice([0, 16, rng.randrange(100)]))
+    ciphered, tag = encrypt(key, nonce, aad, plain)
+    message: dict[str, Any] = {"key": key, "nonce": nonce, "aad": aad}
+    if decrypt:
+        wrong = rng.random() < 0.5
+        flipped = int.from_bytes(tag, "little") ^ (1 << rng.randrange(128) if wrong else 0)
+        outcome = await driver.message(
+            **message, text=ciphered, decrypt=True, tag=flipped.to_bytes(16, "little")
+        )
+        assert (outcome.text, outcome.tag, outcome.match) == (plain, tag, not wrong)
+    else:
+        outcome = await driver.message(**message, text=plain, decrypt=False, tag=tag)
+        assert (outcome.text, outcome.tag, outcome.match) == (ciphered, tag, True)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="sec")
@@ -205,25 +246,17 @@ async def random_messages_follow_pycryptodome(dut: Any) -> None:
     """Any lengths, keys, directions and pauses; the right tag matches and no other does."""
     driver = Driver(dut)
     await driver.reset()
-    rng = driver.rng
-    for n in range(number("GCM_MESSAGES")):
-        driver.pause = rng.choice([0.0, 0.0, 0.5])
-        key = rng.randbytes(rng.choice([16, 32]))
-        nonce = rng.randbytes(12)
-        aad = rng.randbytes(rng.choice([0, 16, rng.randrange(70)]))
-        plain = rng.randbytes(rng.choice([0, 16, rng.randrange(100)]))
-        ciphered, tag = encrypt(key, nonce, aad, plain)
-        message: dict[str, Any] = {"key": key, "nonce": nonce, "aad": aad}
-        if n % 2:
-            outcome = await driver.message(**message, text=plain, decrypt=False, tag=tag)
-            assert (outcome.text, outcome.tag, outcome.match) == (ciphered, tag, True)
-        else:
-            wrong = rng.random() < 0.5
-            flipped = int.from_bytes(tag, "little") ^ (1 << rng.randrange(128) if wrong else 0)
-            outcome = await driver.message(
-                **message, text=ciphered, decrypt=True, tag=flipped.to_bytes(16, "little")
-            )
-            assert (outcome.text, outcome.tag, outcome.match) == (plain, tag, not wrong)
+    total = number("GCM_MESSAGES")
+    failures: list[str] = []
+    for n in range(total):
+        if n % 32 == 0:
+            tell("progress", what="random messages", done=n, total=total)
+        try:
+            await check_random_message(driver, decrypt=n % 2 == 0)
+        except AssertionError as error:
+            failures.append(f"message {n}: {error}")
+    tell("random", ran=total, failures=failures)
+    assert not failures, failures
 
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")
@@ -264,5 +297,6 @@ async def cycles_depend_on_lengths_alone(dut: Any) -> None:
         text = runs.pop()[3:-1]  # after three blocks of AAD, before the tag
         per_block = (text[-1] - text[8]) / (len(text) - 9)
         cocotb.log.info("AES-%d: %.3f cycles per block", 8 * size, per_block)
+        tell("rate", bits=8 * size, cycles=per_block)
         # A group of keystream blocks may wait for the hash once in a while.
         assert per_block <= limit(short=size == 16) + 0.125 * cipher_lanes(number("GCM_SBOXES"))

@@ -224,6 +224,14 @@ IO_PROOF_FAULTS = (
         "LaneOp.STATUS,\n            first=y",
     ),
     _one(
+        "monitor-unknown-hangs",
+        ("P8",),
+        "a call that does not exist never ends",
+        "iocluster/checks.py",
+        "s.end(Result.UNKNOWN_CALL)",
+        'm.next = "CHECK"',
+    ),
+    _one(
         "monitor-loader-code",
         ("P8",),
         "a call ends with whatever code the loader says",

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Registers inside a component, for invariants that its ports cannot state."""
+"""Registers and parts inside a component, for invariants that its ports cannot state."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from threading import RLock, get_ident
+from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 from amaranth import Signal
 from amaranth.hdl import Fragment
 from amaranth.hdl._ast import SignalKey  # in the order in which they were made
 from amaranth.lib import wiring
 
-__all__ = ["opened", "states"]
+__all__ = ["opened", "replaced", "states"]
+
+_replacing = RLock()
 
 _UNNAMED = "$signal"
 
@@ -68,3 +75,21 @@ def states(register: Signal) -> dict[str, int]:
     if not names:
         raise ValueError(f"a state register must have named states, and {register.name} has none")
     return names
+
+
+@contextmanager
+def replaced(*parts: tuple[ModuleType, str, Callable[..., Any]]) -> Iterator[None]:
+    """Let modules call other makers of their parts, for as long as this thread elaborates them.
+
+    Proofs run in threads. What others elaborate meanwhile is not touched.
+    """
+    ours = get_ident()
+
+    def chosen(usual: Callable[..., Any], other: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *values, **named: (other if get_ident() == ours else usual)(*values, **named)
+
+    with _replacing, ExitStack() as stack:
+        for module, name, maker in parts:
+            maker = chosen(getattr(module, name), maker)
+            stack.enter_context(patch.object(module, name, maker))
+        yield

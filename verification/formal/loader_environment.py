@@ -3,7 +3,6 @@
 
 from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
 from amaranth import Array, Cat, Const, Module, Signal, Value
 from amaranth.lib import stream, wiring
@@ -24,7 +23,7 @@ from blindvisor.hdl.loader.kdf import Kdf
 from blindvisor.hdl.loader.process import Process
 from blindvisor.hdl.loader.sha256 import Sha256
 from blindvisor.hdl.loader.store import STORE_ROW
-from blindvisor.verification.formal.inner import opened
+from blindvisor.verification.formal.inner import opened, replaced
 
 __all__ = ["LoaderCopy", "LoaderEnvironment"]
 
@@ -244,15 +243,15 @@ class LoaderEnvironment(wiring.Component):
             return made.setdefault("process", Process(*arguments, **parameters))
 
         dut = shipped.Loader(CONFIG, sboxes=4, digit=64)
-        with (
-            patch.object(shipped, "Aes", keep("aes", _BlackBox)),
-            patch.object(shipped, "Process", look_at),
-            patch.object(process_module, "Gcm", keep("gcm", Gcm)),
-            patch.object(process_module, "Kdf", keep("kdf", Kdf)),
-            patch.object(process_module, "Sha256", keep("sha", _FreeDigest)),
-            patch.object(process_module, "Memory", look_into(header)),
-            patch.object(records_module, "Memory", look_into(records)),
-            patch.object(gcm_module, "Ghash", keep("hash", _FreeHash)),
+        with replaced(
+            (shipped, "Aes", keep("aes", _BlackBox)),
+            (shipped, "Process", look_at),
+            (process_module, "Gcm", keep("gcm", Gcm)),
+            (process_module, "Kdf", keep("kdf", Kdf)),
+            (process_module, "Sha256", keep("sha", _FreeDigest)),
+            (process_module, "Memory", look_into(header)),
+            (records_module, "Memory", look_into(records)),
+            (gcm_module, "Ghash", keep("hash", _FreeHash)),
         ):
             m.submodules[f"copy{n}"], registers = opened(dut)
         m.d.comb += [

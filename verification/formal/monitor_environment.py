@@ -3,7 +3,6 @@
 
 from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
 from amaranth import Array, Cat, Const, Module, Signal, Value
 from amaranth.hdl import Assume
@@ -19,7 +18,7 @@ from blindvisor.hdl.iocluster.guard import ROW
 from blindvisor.hdl.iocluster.passes import ClusterPass
 from blindvisor.hdl.iocluster.tables import VM_RECORD, OwnerTables
 from blindvisor.hdl.ionet.flits import CLAIM, LANE_REPLY, LaneOp, lane_command
-from blindvisor.verification.formal.inner import opened, states
+from blindvisor.verification.formal.inner import opened, replaced, states
 
 __all__ = ["MonitorEnvironment", "Seen"]
 
@@ -244,10 +243,10 @@ class MonitorEnvironment(wiring.Component):
             return memory
 
         dut = shipped.Monitor(self.config)
-        with (
-            patch.object(shipped, "ClusterPass", keep("sweep", ClusterPass)),
-            patch.object(shipped, "OwnerTables", keep("tables", OwnerTables)),
-            patch.object(shipped_tables, "Memory", look_into),
+        with replaced(
+            (shipped, "ClusterPass", keep("sweep", ClusterPass)),
+            (shipped, "OwnerTables", keep("tables", OwnerTables)),
+            (shipped_tables, "Memory", look_into),
         ):
             m.submodules.dut, registers = opened(dut)
         return dut, made, registers

@@ -95,7 +95,7 @@ class MonitorTablesSpec(MonitorEnvironment):
         A VM_SAVE, however it ends, has changed none of them and no channel: the slot is what it
         was, FROZEN if it was saved.
 
-    Assumed besides: the loader says nothing once it is done (``loader-secrets``).
+    Assumed besides: the loader says nothing once it is done (proof ``loader``, P3-SILENT).
 
     The other assertions are lemmas: what holds inside in each state. They make the claims
     inductive, and are proved with them.
@@ -121,7 +121,7 @@ class MonitorTablesSpec(MonitorEnvironment):
     def elaborate(self, platform: object) -> Module:
         """State claims and lemmas."""
         m = Module()
-        seen = self._surround(m)
+        self.seen = seen = self._surround(m)
         y, x = self.watched // self.config.width, self.watched % self.config.width
         clean = self._hear(m, seen)
         done = seen.within("RETURNED") & self.inputs.loader_command.valid
@@ -270,9 +270,13 @@ class MonitorTablesSpec(MonitorEnvironment):
                 ~seen.within(*POWERING_ON) | ((vm == 0) & (was_address == 0)),
                 "lemma: no VM at power-on",
             ),
-            Assert(~(seen.within("POWER_ON") & (self.watched < cleared)) | (seen.cell == 0), "l"),
             Assert(
-                ~(seen.within("POWER_ON") & (self.vm < cleared)) | (record.as_value() == 0), "l"
+                ~(seen.within("POWER_ON") & (self.watched < cleared)) | (seen.cell == 0),
+                "lemma: cleared",
+            ),
+            Assert(
+                ~(seen.within("POWER_ON") & (self.vm < cleared)) | (record.as_value() == 0),
+                "lemma: cleared",
             ),
             Assert(
                 ~seen.within("POWER_ON_CLEAN", "POWER_ON_FREE")
@@ -303,7 +307,10 @@ class MonitorTablesSpec(MonitorEnvironment):
             )
             m.d.comb += [
                 Assert(granted <= config.vms, "lemma: owners exist"),
-                Assert((granted != self.vm) | (record.state != VmState.EMPTY) | ~ready, "lemma: c"),
+                Assert(
+                    (granted != self.vm) | (record.state != VmState.EMPTY) | ~ready,
+                    "lemma: owners are VMs",
+                ),
                 Assert(~(taken & about) | (granted != self.vm), "lemma: channels are taken"),
                 Assert(ready | (granted == 0), "lemma: no channels at power-on"),
             ]
@@ -353,7 +360,10 @@ class MonitorTablesSpec(MonitorEnvironment):
         m.d.comb += [
             Assert(~(entering | claiming) | (fits & named & called), "lemma: VM_CREATE"),
             Assert(~(entering & about) | (record.state == VmState.EMPTY), "lemma: VM_CREATE"),
-            Assert(~(claiming & about) | ((record.state == VmState.FAULTED) & same), "lemma: rect"),
+            Assert(
+                ~(claiming & about) | ((record.state == VmState.FAULTED) & same),
+                "lemma: claimed rectangle",
+            ),
             Assert(~(seen.within("VACANT") & passed) | (owner == 0), "lemma: vacant"),
             Assert(~(seen.within("ENTER", "ENTERED") & asked) | (owner == 0), "lemma: vacant"),
             Assert(

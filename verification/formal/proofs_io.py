@@ -12,6 +12,7 @@ from blindvisor.verification.formal.monitor_calls_spec import (
     MonitorCodesSpec,
     MonitorValuesSpec,
 )
+from blindvisor.verification.formal.monitor_ends_spec import MonitorEndsSpec
 from blindvisor.verification.formal.monitor_lane_spec import (
     MonitorLaunchSpec,
     MonitorLoaderSpec,
@@ -105,7 +106,7 @@ IO_PROOFS = (
             spec=lambda spec=spec: spec(TWO_CLUSTERS),
             cover_steps=steps,
             guide="guided",
-            seconds=300,
+            seconds=900,
             controls=controls,
             large=True,
         )
@@ -153,6 +154,20 @@ IO_PROOFS = (
             )
             if config.clusters == 2
             else (),
+            large=True,
+        )
+        for config in (TWO_CLUSTERS, CONFIGURATIONS["reference"])
+    ),
+    *(
+        Proof(
+            name=f"monitor-ends-{config.clusters}",
+            promises=("P8",),
+            spec=lambda config=config: MonitorEndsSpec(config, deep=config.clusters < 16),
+            engine=Engine.INDUCTION,
+            cover_steps=50,
+            guide="guided",
+            seconds=300,
+            controls=("monitor-unknown-hangs",) if config.clusters == 2 else (),
             large=True,
         )
         for config in (TWO_CLUSTERS, CONFIGURATIONS["reference"])

