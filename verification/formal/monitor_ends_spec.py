@@ -35,9 +35,9 @@ NEXT: dict[str, tuple[str, ...]] = {
     "LAUNCH": ("END", *_DESTROY),
     "FREEZE": ("END", *_DESTROY),
     "RESUME": ("END", *_DESTROY),
-    "LOADED": ("END", *_DESTROY),
-    "LOADING": ("LOADED",),
-    "LOAD": ("LOADING",),
+    "RETURNED": ("END", *_DESTROY),
+    "LENT": ("RETURNED",),
+    "LEND": ("LENT",),
     "CREATED": ("END",),
     "CLAIM": ("CREATED", *_DESTROY),
     "ENTERED": ("CLAIM",),
@@ -48,7 +48,7 @@ NEXT: dict[str, tuple[str, ...]] = {
     "STATUS_CLUSTER": ("STATUS_FAULTS", "END"),
     "STATUS": ("STATUS_CLUSTER", "END"),
     "CHECK": (
-        *("VACANT", "LOAD", "LAUNCH", "FREEZE", "RESUME", "DESTROY", "GRANT", "REVOKE"),
+        *("VACANT", "LEND", "LAUNCH", "FREEZE", "RESUME", "DESTROY", "GRANT", "REVOKE"),
         *("STATUS", "FAULT_CLEAR", "END"),
     ),
     "FETCH": ("CHECK",),
@@ -65,9 +65,9 @@ class MonitorEndsSpec(MonitorTablesSpec):
     Claims
     ------
     P8-ENDS
-        While a call runs, the number becomes less in every cycle, except while the loader waits
-        for words. It is never more than :attr:`bound`, so that is the longest that a call takes
-        besides its load.
+        While a call runs, the number becomes less in every cycle, except while the loader is at
+        work and while the last words of a saved image wait for the hypervisor. It is never more
+        than :attr:`bound`, so that is the longest that a call takes besides these.
 
     Assumed besides: a lane command is taken in at most 4 cycles, and its reply comes in at most 8.
     All lemmas of :class:`MonitorTablesSpec` are proved with it: a pass ends because its rectangle
@@ -102,9 +102,10 @@ class MonitorEndsSpec(MonitorTablesSpec):
         ]
         left = self._left(m, seen, offered, silent)
         was_left, ran = Signal.like(left), Signal()
-        waits = seen.within("LOADING")
+        untaken = seen.within("RETURNED") & seen.dut.calls.saving & (seen.owed == 0)
+        waits = seen.within("LEND", "LENT") | untaken
         next_channel = seen.registers["channel"] < self.config.channels
-        loading = seen.within("LOAD", "LOADING", "LOADED")
+        loading = seen.within("LEND", "LENT", "RETURNED")
         running = seen.dut.calls.busy & ~seen.within("POWER_ON", "POWER_ON_CLEAN", "POWER_ON_FREE")
         about = seen.registers["vm"] == self.vm
         alone = seen.within("FETCH", "CHECK", "STATUS", "END", *PASSES[-3:])
@@ -130,7 +131,7 @@ class MonitorEndsSpec(MonitorTablesSpec):
         whole = config.clusters * cluster + 2
         costs: dict[str, Any] = dict.fromkeys(PASSES, whole) | {
             "TAKE_CHANNELS": config.channels,
-            "LOADED": 32 * _REPLY + 1,
+            "RETURNED": 32 * _REPLY + 1,
             "IDLE": 0,
         }
         after: dict[str, int] = {}
@@ -178,7 +179,7 @@ class MonitorEndsSpec(MonitorTablesSpec):
     ) -> Any:
         inner: dict[str, Value] = dict.fromkeys(PASSES, walk)
         inner["TAKE_CHANNELS"] = self.config.channels - seen.registers["channel"]
-        inner["LOADED"] = seen.owed * _REPLY - silent + 1
+        inner["RETURNED"] = seen.owed * _REPLY - silent + 1
         for state, rest in after.items():
             with m.If(seen.within(state)):
                 m.d.comb += left.eq(rest + inner.get(state, Value.cast(int(state != "IDLE"))))
