@@ -112,7 +112,7 @@ def _inject_interrupts(world: World) -> None:
     if not found.stored:
         raise RuntimeError("the accomplice must be able to enable interrupts of its own channel")
     config = world.config
-    for channel in range(config.tty_channels, config.channels):
+    for channel in range(config.tty_channels, config.tty_channels + config.mailbox_channels):
         hypervisor.mailbox_send(channel, 0xFFFF_FFFF)
     world.link.advance(4_000)
     world.note(
