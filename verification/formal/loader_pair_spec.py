@@ -104,7 +104,8 @@ class LoaderPairSpec(LoaderEnvironment):
         phase, reporting = a.registers["phase"], a.registers["reporter.phase"]
         ciphered = (phase == Phase.READ) & a.gcm.sink.valid
         tagged = (phase == Phase.TAG) & a.gcm.done
-        made = (reporting == Report.MACHINE) | ((reporting == Report.MAC) & a.kdf.done)
+        machine = (reporting == Report.MACHINE) & a.kdf.valid & ~a.kdf.done
+        made = machine | ((reporting == Report.MAC) & a.kdf.done)
         started = Signal()
         m.d.sync += started.eq(1)
         m.d.comb += [
