@@ -26,7 +26,7 @@ from blindvisor.hdl.loader.sha256 import Sha256
 from blindvisor.hdl.loader.store import STORE_ROW
 from blindvisor.verification.formal.inner import opened
 
-__all__ = ["LoaderCopy", "LoaderEnvironment"]
+__all__ = ["CONFIG", "LoaderCopy", "LoaderEnvironment"]
 
 CONFIG = MachineConfig(name="proof", width=2, height=2, vms=2, memory_bytes=1024, store_rows=1)
 _PROCESS = "process."
@@ -115,7 +115,7 @@ class LoaderCopy:
     dut, gcm, kdf
         The loader, and two of its parts, for their ports.
     registers : :class:`dict`
-        Its registers by dotted name, without those of the save number.
+        Its registers by dotted name, those of its process without a prefix.
     header, records : :class:`list`
         The blocks of the header that it keeps; those of all slots' records.
     """
@@ -356,14 +356,13 @@ def _reply(*, ok: Value, data: Value) -> Value:
 
 
 def _named(registers: dict[str, Signal], process: Process) -> dict[str, Signal]:
-    """Return the registers of the process, by the names that its attributes have.
+    """Return the registers, those of the process by the names that its attributes have.
 
     The cipher's key, which has no name of its own, is the only one of its width: ``key``.
     """
     attributes = {id(value): name for name, value in vars(process).items()}
     named: dict[str, Signal] = {}
     for name, register in registers.items():
-        if name.startswith(_PROCESS):
-            name = attributes.get(id(register), name.removeprefix(_PROCESS))
-            named["key" if len(register) == 256 else name] = register
+        shown = attributes.get(id(register), name.removeprefix(_PROCESS))
+        named["key" if len(register) == 256 else shown] = register
     return named
