@@ -26,7 +26,7 @@ from blindvisor.hdl.loader.sha256 import Sha256
 from blindvisor.hdl.loader.store import STORE_ROW
 from blindvisor.verification.formal.inner import opened
 
-__all__ = ["CONFIG", "LoaderCopy", "LoaderEnvironment"]
+__all__ = ["CONFIG", "LoaderCopy", "LoaderEnvironment", "Wish"]
 
 CONFIG = MachineConfig(name="proof", width=2, height=2, vms=2, memory_bytes=1024, store_rows=1)
 _PROCESS = "process."
@@ -146,6 +146,8 @@ class LoaderEnvironment(wiring.Component):
     ----------
     copies : :class:`int`
         Loaders.
+    wishes : :class:`tuple` of :class:`Wish`
+        What guided runs may be about.
     """
 
     wish: Any
@@ -185,7 +187,8 @@ class LoaderEnvironment(wiring.Component):
     hashes: Any
     guided: Signal
 
-    def __init__(self, *, copies: int) -> None:
+    def __init__(self, *, copies: int, wishes: tuple[Wish, ...] = tuple(Wish)) -> None:
+        self.wishes = wishes
         shared = {
             "wish": Wish,
             "start": 1,
@@ -333,7 +336,10 @@ class LoaderEnvironment(wiring.Component):
             & (Cat(*self.noise) == results)
             & (Cat(*self.hashes) == results)
             & ((self.width == 1) & (self.height == 1) & (self.length == _BYTES))
-            & (Cat(wants).any() & (~started | (self.wish == was_wish)))
+            & (
+                Cat(self.wish == wish for wish in self.wishes).any()
+                & (~started | (self.wish == was_wish))
+            )
             & (self.start == ~wants[2])
             & ((self.save == wants[1]) & (self.report_valid == wants[2]))
             & ((self.slot == 1) & (self.report_vm == 1))
