@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from amaranth import Array, Cat, Const, Module, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import enum, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -25,11 +25,19 @@ from blindvisor.hdl.loader.sha256 import Sha256
 from blindvisor.hdl.loader.store import STORE_ROW
 from blindvisor.verification.formal.inner import opened, replaced
 
-__all__ = ["LoaderCopy", "LoaderEnvironment"]
+__all__ = ["CONFIG", "LoaderCopy", "LoaderEnvironment", "Wish"]
 
 CONFIG = MachineConfig(name="proof", width=2, height=2, vms=2, memory_bytes=1024, store_rows=1)
 _PROCESS = "process."
 _BYTES = HEADER.size // 8 + 16 + 16  # header, one block, tag
+
+
+class Wish(enum.Enum, shape=2):
+    """What a guided run is about."""
+
+    LOAD = 0
+    SAVE = 1
+    REPORT = 2
 
 
 class _BlackBox(wiring.Component):
@@ -106,7 +114,7 @@ class LoaderCopy:
     dut, gcm, kdf
         The loader, and two of its parts, for their ports.
     registers : :class:`dict`
-        Its registers by dotted name, without those of the save number.
+        Its registers by dotted name, those of its process without a prefix.
     header, records : :class:`list`
         The blocks of the header that it keeps; those of all slots' records.
     """
@@ -129,16 +137,19 @@ class LoaderEnvironment(wiring.Component):
     :class:`~blindvisor.verification.formal.engine_spec.EngineSpec` and
     :class:`~blindvisor.verification.formal.hash_spec.HashSpec`.
 
-    ``guided`` is high while a load, a save or a report is wanted; an image of one block comes
-    without a pause, all results are such that the tags match, and lane, store and whoever takes
-    words answer at once.
+    ``guided`` is high while loads, saves or reports alone are wanted (``wish``); records and rows
+    are empty, an image of one block comes without a pause, all results are such that the tags
+    match, and lane, store and whoever takes words answer at once.
 
     Parameters
     ----------
     copies : :class:`int`
         Loaders.
+    wishes : :class:`tuple` of :class:`Wish`
+        What guided runs may be about.
     """
 
+    wish: Any
     start: Any
     save: Any
     slot: Any
@@ -175,8 +186,10 @@ class LoaderEnvironment(wiring.Component):
     hashes: Any
     guided: Signal
 
-    def __init__(self, *, copies: int) -> None:
+    def __init__(self, *, copies: int, wishes: tuple[Wish, ...] = tuple(Wish)) -> None:
+        self.wishes = wishes
         shared = {
+            "wish": Wish,
             "start": 1,
             "save": 1,
             "slot": 8,
@@ -286,7 +299,7 @@ class LoaderEnvironment(wiring.Component):
         ]
         if n == 0:
             m.d.comb += self.staging.ready.eq(dut.staging.ready)
-            self._guide(m, dut)
+            self._guide(m, dut, records)
         return LoaderCopy(
             dut=dut,
             gcm=made["gcm"],
@@ -296,8 +309,11 @@ class LoaderEnvironment(wiring.Component):
             records=records,
         )
 
-    def _guide(self, m: Module, dut: Any) -> None:
+    def _guide(self, m: Module, dut: Any, records: list[Value]) -> None:
         """Tell whether all goes as well as it can."""
+        started, was_wish = Signal(), Signal.like(self.wish)
+        m.d.sync += [started.eq(1), was_wish.eq(self.wish)]
+        wants = [self.wish == Wish.LOAD, self.wish == Wish.SAVE, self.wish == Wish.REPORT]
         fields: Any = {"version": VERSION, "width": 1, "height": 1, "cluster_bytes": 16}
         fields["magic"] = int.from_bytes(MAGIC, "little")
         image = HEADER.const(fields).as_bits()
@@ -319,7 +335,16 @@ class LoaderEnvironment(wiring.Component):
             & (Cat(*self.noise) == results)
             & (Cat(*self.hashes) == results)
             & ((self.width == 1) & (self.height == 1) & (self.length == _BYTES))
-            & (self.start != self.report_valid)
+            & (
+                Cat(self.wish == wish for wish in self.wishes).any()
+                & (~started | (self.wish == was_wish))
+            )
+            & (self.start == ~wants[2])
+            & ((self.save == wants[1]) & (self.report_valid == wants[2]))
+            & ((self.slot == 1) & (self.report_vm == 1))
+            & (Cat(self.epoch, self.digest, self.report_nonce) == 0)
+            & (started | (Cat(records) == 0))
+            & (Cat(*self.memory) == Cat(Const(-(n & 1), 32) for n in range(len(self.memory))))
             & Cat(self.finish, self.hashed, self.lane_ready, self.lane_ok, self.epoch_valid).all()
             & Cat(self.sha_takes, self.sha_ends, self.saved_ready, self.store_ready).all()
             & (self.report_ready & ~self.report_cancel)
@@ -336,14 +361,13 @@ def _reply(*, ok: Value, data: Value) -> Value:
 
 
 def _named(registers: dict[str, Signal], process: Process) -> dict[str, Signal]:
-    """Return the registers of the process, by the names that its attributes have.
+    """Return the registers, those of the process by the names that its attributes have.
 
     The cipher's key, which has no name of its own, is the only one of its width: ``key``.
     """
     attributes = {id(value): name for name, value in vars(process).items()}
     named: dict[str, Signal] = {}
     for name, register in registers.items():
-        if name.startswith(_PROCESS):
-            name = attributes.get(id(register), name.removeprefix(_PROCESS))
-            named["key" if len(register) == 256 else name] = register
+        shown = attributes.get(id(register), name.removeprefix(_PROCESS))
+        named["key" if len(register) == 256 else shown] = register
     return named

@@ -448,6 +448,7 @@ class MonitorTablesSpec(MonitorEnvironment):
                 ~Cat(verdict == code for code in REFUSALS).any(), "lemma: loads are not refused"
             ),
             Assert(~(dut.calls.busy & save & seen.started) | seen.within(*SAVING), "lemma: saves"),
+            Assert(~seen.within(*POWERING_ON) | (seen.call == 0), "lemma: no call at power-on"),
             Assert(~(seen.within(*SAVING) & save & (altered | altering)), "lemma: saves"),
             Assert(~(scrubbing & refusing), "lemma: who scrubs does not refuse"),
             Assert(~(scrubbing & create) | (outcome != Result.OK), "lemma: failed VM_CREATE"),

@@ -4,7 +4,6 @@
 from blindvisor.verification.formal.engine_spec import EngineSpec
 from blindvisor.verification.formal.hash_spec import HashSpec
 from blindvisor.verification.formal.loader_pair_spec import LoaderPairSpec
-from blindvisor.verification.formal.loader_spec import LoaderSpec
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.formal.savenumber_spec import SaveNumberSpec
 
@@ -40,21 +39,11 @@ LOADER_PROOFS = (
         controls=("hash-time-of-data", "hash-kept"),
     ),
     Proof(
-        name="loader",
-        promises=("P3", "P6"),
-        spec=LoaderSpec,
-        cover_steps=105,
-        guide="guided",
-        seconds=600,
-        controls=("contents-tag", "key-tag", "tag-32-bits"),
-        large=True,
-    ),
-    Proof(
         name="loader-secrets",
         promises=("P7",),
         spec=LoaderPairSpec,
         engine=Engine.INDUCTION,
-        cover_steps=105,
+        cover_steps=126,
         guide="guided",
         seconds=600,
         controls=("loader-address-tells", "loader-waits-by-key"),
