@@ -115,29 +115,5 @@ LOADER_FAULTS = (
             ),
         ),
     ),
-    Fault(
-        name="loader-address-tells",
-        promises=("P7",),
-        breaks="the command that gives a cluster its address holds a word of plaintext",
-        edits=(
-            Edit(
-                "loader/writer.py",
-                'LaneOp.ADDRESS, "named": 1}).as_value()\n',
-                'LaneOp.ADDRESS, "named": 1}).as_value()\n| words[:32]\n',
-            ),
-        ),
-    ),
-    Fault(
-        name="loader-waits-by-key",
-        promises=("P7",),
-        breaks="the loader goes on only with one half of all derived keys",
-        edits=(
-            Edit(
-                "loader/loader.py",
-                "with m.If(s.kdf.done):",
-                "with m.If(s.kdf.done & ~s.kdf.half[0]):",
-            ),
-        ),
-    ),
 )
 """In the order of the design's parts."""

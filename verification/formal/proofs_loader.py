@@ -3,7 +3,6 @@
 
 from blindvisor.verification.formal.engine_spec import EngineSpec
 from blindvisor.verification.formal.hash_spec import HashSpec
-from blindvisor.verification.formal.loader_pair_spec import LoaderPairSpec
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.formal.savenumber_spec import SaveNumberSpec
 
@@ -37,16 +36,5 @@ LOADER_PROOFS = (
         engine=Engine.INDUCTION,
         base_steps=20,
         controls=("hash-time-of-data", "hash-kept"),
-    ),
-    Proof(
-        name="loader-secrets",
-        promises=("P7",),
-        spec=LoaderPairSpec,
-        engine=Engine.INDUCTION,
-        cover_steps=126,
-        guide="guided",
-        seconds=600,
-        controls=("loader-address-tells", "loader-waits-by-key"),
-        large=True,
     ),
 )
