@@ -12,7 +12,7 @@ import cocotb
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from blindvisor.hdl.abi import Result
-from blindvisor.verification.benches.loader import check_loaded, flip, registers
+from blindvisor.verification.benches.loader import SCRUB, check_loaded, flip, registers
 from blindvisor.verification.benches.loader_rig import HEADER, TAG, Rig, Vm, make_image, start
 
 __all__ = ["PIECE"]
@@ -141,6 +141,10 @@ async def power_on_in_the_middle_leaves_nothing(dut: Any) -> None:
     image, memories = make_image(rng, vm, rig.root_key, size=256)
     # the header, which is public, is in its buffer from here on
     check_loaded(await rig.load(image, vm), vm, memories)
+    others = ("saved__ready", "store__request__ready", "store__response")
+    for name in others:
+        getattr(dut, name).value = 0
+    await ClockCycles(dut.clk, SCRUB)
     clean = dict(registers(dut))
     for _ in range(12):
         load = cocotb.start_soon(rig.load(image, vm))
@@ -149,13 +153,13 @@ async def power_on_in_the_middle_leaves_nothing(dut: Any) -> None:
         load.cancel()
         for name in ("start", "abort", "staging__valid", "staging__payload"):
             getattr(dut, name).value = 0
-        for name in ("lane__reply_valid", "lane__reply", "lane__command__ready"):
+        for name in ("lane__reply_valid", "lane__reply", "lane__command__ready", *others):
             getattr(dut, name).value = 0
         dut.root_key.value = int.from_bytes(rig.root_key, "little")
         dut.rst.value = 1
         await RisingEdge(dut.clk)
         dut.rst.value = 0
-        await ClockCycles(dut.clk, 2)
+        await ClockCycles(dut.clk, SCRUB)
         assert not dut.busy.value
         assert not dut.lane__command__valid.value
         left = {name for name, value in registers(dut) if clean[name] != value}
