@@ -9,6 +9,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from blindvisor.hdl.config import MachineConfig
+from blindvisor.hdl.host.crc import Crc
 from blindvisor.hdl.host.frames import (
     ACCESS,
     ANSWER,
@@ -105,10 +106,13 @@ class HostBridge(wiring.Component):
         m.submodules.uart_tx = uart_tx = UartTransmitter(divisor=self.divisor)
         m.submodules.receiver = receiver = FrameReceiver()
         m.submodules.sender = sender = FrameSender()
+        m.submodules.crc = crc = Crc()
         m.submodules.memory = memory = Memory(shape=32, depth=2 * _HALF, init=[])
         write = memory.write_port()
         read = memory.read_port()
         wiring.connect(m, sender.bytes, uart_tx.bytes)
+        wiring.connect(m, receiver.crc, crc.users[0])
+        wiring.connect(m, sender.crc, crc.users[1])
         m.d.comb += [
             uart_rx.rx.eq(self.rx),
             self.tx.eq(uart_tx.tx),
