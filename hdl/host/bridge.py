@@ -133,7 +133,7 @@ class HostBridge(wiring.Component):
         above = Signal()  # the answer is one to be stored
         emit = Signal()
         emitted = Signal(32)
-        done = Signal(8)
+        done = Signal(9)  # the words of two frames, at most
         outcome = Signal(Outcome)
         pause = Signal(range(TYPING_PAUSE))
         access = data.View(ACCESS, read.data)
@@ -162,7 +162,7 @@ class HostBridge(wiring.Component):
         m.d.comb += Value.cast(status).eq(
             Cat(
                 done,
-                Const(0, 8),
+                Const(0, 16 - len(done)),
                 outcome.as_value(),
                 Const(0, 4),
                 self.interrupt,
