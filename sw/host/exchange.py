@@ -29,6 +29,7 @@ from blindvisor.sw.host.wire import Decoder, Frame, encode
 __all__ = ["Answer", "Exchange"]
 
 _LONGEST_ANSWER = 2048  # bytes, on the line
+_LONGEST_WAIT = 16  # times the timeout
 _RETURN = 0.2  # seconds between looks for a port that went away
 
 
@@ -220,7 +221,9 @@ class Exchange:
         self._heard.clear()
         for attempt in range(self._attempts):
             self.retries += attempt > 0
-            words = self._once(line, frame, session)
+            # Longer each time: a line slower than expected would else drown in repetitions.
+            wait = self._timeout * min(1 << attempt, _LONGEST_WAIT)
+            words = self._once(line, frame, session, wait)
             if words is not None:
                 return words
         name, times = self._name, self._attempts
@@ -237,20 +240,22 @@ class Exchange:
             )
         raise NoAnswer(f"no answer from the board on {name} ({times} attempts): the line is noisy")
 
-    def _once(self, line: bytes, frame: Frame, session: int | None) -> tuple[int, ...] | None:
+    def _once(
+        self, line: bytes, frame: Frame, session: int | None, wait: float
+    ) -> tuple[int, ...] | None:
         """Send; return the answer's payload, or None after silence, or endless noise."""
         port = self._port
         assert port is not None
         port.write(line)
         sending = len(line) * 10 / self._baud
-        quiet = time.monotonic() + sending + self._timeout
-        latest = quiet + _LONGEST_ANSWER * 10 / self._baud + 4 * self._timeout
+        quiet = time.monotonic() + sending + wait
+        latest = quiet + _LONGEST_ANSWER * 10 / self._baud + 4 * wait
         while (now := time.monotonic()) < min(quiet, latest):
             heard = port.read()
             if not heard:
                 continue
             self._heard += heard[: 64 - len(self._heard)] if len(self._heard) < 64 else b""
-            quiet = max(quiet, now + self._timeout)
+            quiet = max(quiet, now + wait)
             for answer in self._decoder.feed(heard):
                 if (answer.type, answer.sequence) != (frame.type | ANSWER, frame.sequence):
                     continue  # the answer to an earlier attempt of an earlier frame

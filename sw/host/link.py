@@ -51,7 +51,7 @@ class UartLink:
     baud : :class:`int`
         Bits per second.
     timeout : :class:`float`
-        Seconds of silence after which a frame is sent again.
+        Seconds of silence after which a frame is sent again; doubled at each further attempt.
     attempts : :class:`int`
         How often a frame is sent.
     patience : :class:`float`
