@@ -50,7 +50,8 @@ def console(board, monkeypatch, capsys):
 def test_two_guests_run_and_one_is_typed_to(console, images):
     code, out, err = console(
         f"load {images}/hello.bvi 1,1",
-        f"load {images}/echo.bvi   # where it fits",
+        "# the next one goes where it fits",
+        f"load {images}/echo.bvi",
         "start vm1",
         "start 2",
         "tty 1 to be or not",
@@ -126,7 +127,4 @@ def test_what_is_wrong_with_the_port_is_one_sentence(console, capsys, board):
 
 
 def test_a_guest_cannot_control_the_terminal():
-    assert (
-        printable("a\x1b[2Jb\x9bc\n")
-        == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c\n"
-    )
+    assert printable("a\x1b[2Jb\x9bc\n") == "a?[2Jb?c\n".replace("?", "\N{REPLACEMENT CHARACTER}")

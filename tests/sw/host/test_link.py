@@ -4,6 +4,7 @@
 import random
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,8 @@ def connect(board):
     links = []
 
     def connect(config=CONFIG, **options):
-        links.append(UartLink(board.name, config, **{"timeout": 0.1, "patience": 3.0} | options))
+        given: dict[str, Any] = {"timeout": 0.1, "patience": 3.0} | options
+        links.append(UartLink(board.name, config, **given))
         return links[-1]
 
     yield connect
