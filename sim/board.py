@@ -3,6 +3,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -68,7 +69,14 @@ class SimulatedBoard:
     """
 
     port: str
+    _press: Path
     seen: dict[str, Any] = field(default_factory=dict)
+
+    def press_reset(self) -> None:
+        """Press the reset button and wait until the reset is over."""
+        self._press.touch()
+        while self._press.exists():
+            time.sleep(0.01)
 
 
 def compile_board(config: MachineConfig, *, root_key: bytes) -> CompiledModel:
@@ -116,16 +124,19 @@ def power_up(
     """
     seed = default_seed() if seed is None else seed
     stop = folder / "stop"
-    stop.unlink(missing_ok=True)
+    press = folder / "press"
+    for file in (stop, press):
+        file.unlink(missing_ok=True)
     log = folder / "board.log"
     job = {
         "divisor": uart_divisor(clock_hz=CLOCK_HZ, baud=BAUD),
         "noise": noise,
         "seeds": [2 * seed, 2 * seed + 1],
         "stop": str(stop),
+        "press": str(press),
     }
     ready = threading.Event()
-    board = SimulatedBoard("")
+    board = SimulatedBoard("", press)
     failure: list[Exception] = []
 
     def listen(event: dict[str, Any]) -> None:

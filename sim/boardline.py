@@ -101,8 +101,15 @@ async def serve(dut: Any) -> None:
                 cocotb.start_soon(task)
             emit("port", name=os.ttyname(slave))
             stop = Path(job["stop"])
+            press = Path(job["press"])
             while not stop.exists():
                 await Timer(10 * LOOK * PERIOD_NS, "ns")
+                if press.exists():
+                    dut.button.value = 1
+                    await Timer(LOOK * PERIOD_NS, "ns")
+                    dut.button.value = 0
+                    await RisingEdge(dut.running)
+                    press.unlink()
             emit(
                 "seen",
                 calls=calls,

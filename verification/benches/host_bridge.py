@@ -3,6 +3,7 @@
 
 import random
 from collections import deque
+from functools import partial
 from typing import Any
 
 import cocotb
@@ -214,26 +215,25 @@ async def the_longest_frames(dut: Any) -> None:
     """As many words as fit, both ways; one more read than fits is malformed."""
     line = Line(dut)
     await line.start()
-    await line.ask(Frame(FrameType.HELLO.value, 0, (1,)))
+    ask = partial(line.ask, attempts=1, silence=1500)
+    await ask(Frame(FrameType.HELLO.value, 0, (1,)))
     words = tuple(2 * n for n in range(254))
     header = STAGING | 1 << 15 | 254 << 16
     done = 254 | Outcome.OK.value << 16
-    answer = await line.ask(
-        Frame(FrameType.ACCESS.value, 1, (header, *words)), attempts=1, silence=1500
-    )
+    answer = await ask(Frame(FrameType.ACCESS.value, 1, (header, *words)), attempts=1, silence=1500)
     assert answer == (done,)
-    answer = await line.ask(
+    answer = await ask(
         Frame(FrameType.ACCESS.value, 2, (COUNTER | 253 << 16,)), attempts=1, silence=1500
     )
     assert answer == (*range(253), 253 | Outcome.OK.value << 16)
-    answer = await line.ask(
+    answer = await ask(
         Frame(FrameType.ACCESS.value, 3, (COUNTER | 254 << 16,)), attempts=1, silence=1500
     )
     assert answer == (*range(253, 506), 253 | Outcome.MALFORMED.value << 16)
-    answer = await line.ask(Frame(17, 4, ()), attempts=1, silence=1500)
+    answer = await ask(Frame(17, 4, ()))
     assert answer == (Outcome.MALFORMED.value << 16,)
     dut.print_until.value = 300
-    answer = await line.ask(Frame(FrameType.TTY_READ.value, 5, ()), attempts=1, silence=1500)
+    answer = await ask(Frame(FrameType.TTY_READ.value, 5, ()))
     assert answer == (*(n % 256 for n in range(253)), Outcome.OK.value << 16 | 1 << 25)
-    answer = await line.ask(Frame(FrameType.TTY_READ.value, 6, ()), attempts=1, silence=1500)
+    answer = await ask(Frame(FrameType.TTY_READ.value, 6, ()))
     assert answer == (*(n % 256 for n in range(253, 300)), Outcome.OK.value << 16)
