@@ -60,7 +60,7 @@ class VolatileStore(wiring.Component):
             read.en.eq(~write.en),  # never both: RAM blocks need help to give the old word
             read.addr.eq(request.payload.index),
             write.addr.eq(request.payload.index),
-            # The sweep clears the valid bit; the machine asks for nothing then, so the rest is 0 too.
+            # The sweep clears the valid bit; the rest is 0 as well while the machine asks nothing.
             write.data.eq(Cat(row[: _KEPT - 1], row[_KEPT - 1] & swept)),
             write.en.eq(request.valid & swept & request.payload.write),
             response.row.eq(read.data),
