@@ -61,6 +61,7 @@ def test_two_encrypted_guests_run_on_a_board_with_a_noisy_line(tmp_path):
             vm.grant(channel, 0)
             content = image(guest, *size)
             words += len(content) // 4
+            link._exchange.close()  # as if unplugged: the next access finds the session again
             vm.load(content)
         for vm in range(1, 1 + len(GUESTS)):
             hypervisor.vm_start(vm)
