@@ -28,7 +28,7 @@ class Peer:
     cycles_128, cycles_256 : :class:`int`
         Per block; None: cannot be done, or not measured.
     mhz : :class:`float`
-        Median of three seeds; None: not routed.
+        Median of three seeds; None: not known.
     """
 
     core: str
@@ -233,7 +233,7 @@ def _peers(points: list[dict[str, Any]]) -> Iterator[str]:
                 peer.what,
                 f"{peer.lut4:,}",
                 f"{peer.ff:,}",
-                f"{peer.mhz:.1f}" if peer.mhz else "not routed",
+                f"{peer.mhz:.1f}" if peer.mhz else "-",
                 f"{peer.cycles_128 or '-'} / {peer.cycles_256 or '-'}",
                 *_rates(peer.cycles_256, peer.mhz, peer.lut4),
             ]
