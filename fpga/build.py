@@ -190,7 +190,9 @@ def check_fit(board: Board, used: Usage) -> None:
     ]
     if missing:
         machine = board.machine
-        smaller = f"{machine.width} x {machine.height - 1}" if machine.height > 1 else "a smaller one"
+        smaller = (
+            f"{machine.width} x {machine.height - 1}" if machine.height > 1 else "a smaller one"
+        )
         raise DoesNotFit(
             f"{machine.width} x {machine.height} clusters do not fit on {board.device}: it needs"
             f" {', '.join(missing)}. Try {smaller} (--config), or a larger board"

@@ -60,15 +60,12 @@ class Family:
         What one cell takes. LUT4 of an ECP5: a carry cell takes two sites, a LUT RAM of 16 x 4 six.
     ff : tuple of :class:`str`
         Prefixes of flip-flops.
-    latches, multipliers : tuple of :class:`str`
-        Prefixes of cells that no design of ours should have.
     """
 
     lut4: Mapping[str, int]
     ebr: Mapping[str, int]
     dsp: Mapping[str, int]
     ff: tuple[str, ...]
-    latches: tuple[str, ...] = ("$_DLATCH", "$dlatch", "$_SR", "DLATCH", "DL")
 
     def usage(self, cell: str) -> Usage:
         """Return what one cell of this type takes."""

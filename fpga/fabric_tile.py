@@ -126,9 +126,7 @@ class FabricTile(wiring.Component):
                 connect(m, flipped(getattr(self, f"{link}_in")), getattr(router, f"{side}_in"))
                 connect(m, getattr(router, f"{side}_out"), flipped(getattr(self, f"{link}_out")))
 
-    def _memory(
-        self, m: Module, scrubber: Scrubber, target: Target, master: TrafficMaster
-    ) -> None:
+    def _memory(self, m: Module, scrubber: Scrubber, target: Target, master: TrafficMaster) -> None:
         """One port: the scrubber, else the other clusters of the VM, else the master."""
         words = self._config.memory_words
         bus: Any = target.bus

@@ -95,7 +95,7 @@ class Fabric(wiring.Component):
         connect(m, root.service, guard.root)
         connect(m, guard.channels[0], channel.guest)
         load: Any = monitor.load
-        m.d.sync += [load.busy.eq(load.start & ~load.busy), load.done.eq(load.start & ~load.busy)]
+        m.d.sync += [load.busy.eq(load.start & ~load.done), load.done.eq(load.busy & ~load.done)]
         m.d.comb += [
             load.result.eq(Result.OK),
             monitor.saved_waiting.eq(0),

@@ -6,7 +6,7 @@ from typing import Any
 
 from amaranth import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
 from blindvisor.hdl.abi import Call, Result, StatusKind
 from blindvisor.hdl.config import MachineConfig

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The open FPGA tools: found, run at low priority, watched while they run."""
+"""The open FPGA tools: found, run, watched while they run."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from blindvisor.fpga.measure import ToolMissing
 
-__all__ = ["ToolFailed", "Tool", "Run", "find_tool", "run_tool"]
+__all__ = ["Run", "Tool", "ToolFailed", "find_tool", "run_tool"]
 
 _LOOK_SECONDS = 0.5
 _YOWASP = {
@@ -114,7 +114,6 @@ def run_tool(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=lambda: os.nice(10),
         )
         try:
             while True:
