@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,7 @@ def _adapted(command: list[str]) -> list[str]:
     """Say to nextpnr's Gowin architecture what amaranth 0.5 says to its forerunner."""
     if command[0] != "nextpnr-gowin":
         return command
-    options = dict(zip(command[1:], command[2:], strict=False))
+    options = dict(pairwise(command))
     renamed = []
     skip = False
     for word in command[1:]:

@@ -25,6 +25,7 @@ class Usage:
     dsp: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
+        """Return the sum, resource by resource."""
         return Usage(
             lut4=self.lut4 + other.lut4,
             ff=self.ff + other.ff,

@@ -102,7 +102,7 @@ def test_tool_that_fails_is_told_with_its_words(tmp_path: Path):
 
 
 def test_unknown_board_and_machine_are_refused(capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(BoardError, match="board must be one of .*hx8k.*, not nothing"):
+    with pytest.raises(BoardError, match=r"board must be one of .*hx8k.*, not nothing"):
         load_board("nothing")
     assert main(["build", "--board", "nothing"]) == 2
     assert main(["build", "--board", "hx8k", "--config", "nowhere.toml"]) == 2
@@ -115,10 +115,10 @@ def test_machine_of_a_board_may_not_have_unknown_keys(
     known = (Path(flow.__file__).parent / "descriptions" / "hx8k.toml").read_text()
     (tmp_path / "odd.toml").write_text(known + "speed = 3\n")
     monkeypatch.setattr("blindvisor.fpga.boards.BOARDS_FOLDER", tmp_path)
-    with pytest.raises(ConfigurationError, match="machine of board odd: .*speed"):
+    with pytest.raises(ConfigurationError, match=r"machine of board odd: .*speed"):
         load_board("odd")
     (tmp_path / "odd.toml").write_text("speed = 3\n" + known)
-    with pytest.raises(BoardError, match="board odd: .*speed"):
+    with pytest.raises(BoardError, match=r"board odd: .*speed"):
         load_board("odd")
 
 
