@@ -17,7 +17,14 @@ from blindvisor.hdl.iocluster.bus import HypervisorBus
 from blindvisor.hdl.iocluster.tty_mux import TTY_BYTE
 from blindvisor.hdl.loader.store import StorePort
 
-__all__ = ["BOARD_MODULE", "RESET_CYCLES", "BoardMachine", "generate_board", "machine_signature"]
+__all__ = [
+    "BOARD_MODULE",
+    "RESET_CYCLES",
+    "BoardMachine",
+    "board_top",
+    "generate_board",
+    "machine_signature",
+]
 
 BOARD_MODULE = "blindvisor_board"
 
@@ -150,11 +157,12 @@ def _instance(machine: Any, reset: Value) -> Instance:
     return Instance(TOP_MODULE, *ports)
 
 
-def generate_board(config: MachineConfig, *, root_key: bytes, clock_hz: int, baud: int) -> str:
-    """Return the Verilog of a :class:`BoardMachine`, module :data:`BOARD_MODULE`, whole.
-
-    Its machine is what ``generate(config)`` returns, unchanged.
-    """
+def board_top(config: MachineConfig, *, root_key: bytes, clock_hz: int, baud: int) -> str:
+    """Return the Verilog of :class:`BoardMachine`, module :data:`BOARD_MODULE`, without machine."""
     board = BoardMachine(config, root_key=root_key, clock_hz=clock_hz, baud=baud)
-    text = verilog.convert(board, name=BOARD_MODULE, emit_src=False, strip_internal_attrs=True)
-    return generate(config) + text
+    return verilog.convert(board, name=BOARD_MODULE, emit_src=False, strip_internal_attrs=True)
+
+
+def generate_board(config: MachineConfig, *, root_key: bytes, clock_hz: int, baud: int) -> str:
+    """Return the Verilog of a board, whole; its machine is what ``generate`` returns, unchanged."""
+    return generate(config) + board_top(config, root_key=root_key, clock_hz=clock_hz, baud=baud)

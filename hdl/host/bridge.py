@@ -9,6 +9,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from blindvisor.hdl.config import MachineConfig
+from blindvisor.hdl.host.crc import Crc
 from blindvisor.hdl.host.frames import (
     ACCESS,
     ANSWER,
@@ -105,10 +106,13 @@ class HostBridge(wiring.Component):
         m.submodules.uart_tx = uart_tx = UartTransmitter(divisor=self.divisor)
         m.submodules.receiver = receiver = FrameReceiver()
         m.submodules.sender = sender = FrameSender()
+        m.submodules.crc = crc = Crc()
         m.submodules.memory = memory = Memory(shape=32, depth=2 * _HALF, init=[])
         write = memory.write_port()
         read = memory.read_port()
         wiring.connect(m, sender.bytes, uart_tx.bytes)
+        wiring.connect(m, receiver.crc, crc.users[0])
+        wiring.connect(m, sender.crc, crc.users[1])
         m.d.comb += [
             uart_rx.rx.eq(self.rx),
             self.tx.eq(uart_tx.tx),
@@ -129,7 +133,7 @@ class HostBridge(wiring.Component):
         above = Signal()  # the answer is one to be stored
         emit = Signal()
         emitted = Signal(32)
-        done = Signal(8)
+        done = Signal(9)  # the words of two frames, at most
         outcome = Signal(Outcome)
         pause = Signal(range(TYPING_PAUSE))
         access = data.View(ACCESS, read.data)
@@ -158,7 +162,7 @@ class HostBridge(wiring.Component):
         m.d.comb += Value.cast(status).eq(
             Cat(
                 done,
-                Const(0, 8),
+                Const(0, 16 - len(done)),
                 outcome.as_value(),
                 Const(0, 4),
                 self.interrupt,

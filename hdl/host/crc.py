@@ -1,13 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CRC-32 of IEEE 802.3, a bit a cycle."""
+"""CRC-32 of IEEE 802.3, a bit a cycle, for two users that never work at the same time."""
 
-from amaranth import Module, Signal
+from typing import Any
+
+from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from blindvisor.hdl.host.frames import CRC_INITIAL, CRC_POLYNOMIAL
 
-__all__ = ["Crc"]
+__all__ = ["Crc", "CrcPort"]
+
+
+class CrcPort(wiring.Signature):
+    """Port of the CRC, seen from its user.
+
+    Members
+    -------
+    clear : :py:`Out(1)`
+        Back to the initial value; whatever runs is dropped.
+    start : :py:`Out(1)`
+        Takes ``data``. Only while not ``busy``.
+    data : :py:`Out(8)`
+        The next byte.
+    busy : :py:`In(1)`
+        From the cycle after ``start``, for eight cycles.
+    value : :py:`In(32)`
+        The register, low bit first, not inverted; steady while not ``busy``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {"clear": Out(1), "start": Out(1), "data": Out(8), "busy": In(1), "value": In(32)}
+        )
 
 
 class Crc(wiring.Component):
@@ -15,54 +40,37 @@ class Crc(wiring.Component):
 
     Members
     -------
-    clear : :py:`In(1)`
-        Back to the initial value; whatever runs is dropped.
-    start : :py:`In(1)`
-        Takes ``data``. Only while not ``busy``.
-    data : :py:`In(8)`
-    busy : :py:`Out(1)`
-        From the cycle after ``start``, for eight cycles.
-    value : :py:`Out(32)`
-        The register, low bit first, not inverted; steady while not ``busy``.
+    users : :py:`In(CrcPort()).array(2)`
+        Receiver and sender.
 
     Source
     ------
     IEEE 802.3, 3.2.9, in the reflected notation.
     """
 
-    clear: Signal
-    start: Signal
-    data: Signal
-    busy: Signal
-    value: Signal
+    users: list[Any]
 
     def __init__(self) -> None:
-        super().__init__(
-            {
-                "clear": In(1),
-                "start": In(1),
-                "data": In(8),
-                "busy": Out(1),
-                "value": Out(32),
-            }
-        )
+        super().__init__({"users": In(CrcPort()).array(2)})
 
     def elaborate(self, platform: object) -> Module:
         """Divide."""
         m = Module()
+        one, other = self.users
         value = Signal(32, init=CRC_INITIAL)
         rest = Signal(8)
         left = Signal(range(9))
-        m.d.comb += [self.busy.eq(left != 0), self.value.eq(value)]
-        with m.If(self.start):
-            m.d.sync += [rest.eq(self.data), left.eq(8)]
-        with m.If(self.busy):
+        for user in self.users:
+            m.d.comb += [user.busy.eq(left != 0), user.value.eq(value)]
+        with m.If(one.start | other.start):
+            m.d.sync += [rest.eq(Mux(one.start, one.data, other.data)), left.eq(8)]
+        with m.If(left != 0):
             feedback = value[0] ^ rest[0]
             m.d.sync += [
                 value.eq((value >> 1) ^ (feedback.replicate(32) & CRC_POLYNOMIAL)),
                 rest.eq(rest >> 1),
                 left.eq(left - 1),
             ]
-        with m.If(self.clear):
+        with m.If(one.clear | other.clear):
             m.d.sync += [value.eq(CRC_INITIAL), left.eq(0)]
         return m

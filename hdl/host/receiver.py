@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds frames in the bytes of a UART."""
 
+from typing import Any
+
 from amaranth import Cat, Module, Signal
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from blindvisor.hdl.host.crc import Crc
+from blindvisor.hdl.host.crc import CrcPort
 from blindvisor.hdl.host.frames import CRC_RESIDUE, ESCAPE, ESCAPE_FLIP, SYNC
 
 __all__ = ["FrameReceiver"]
@@ -40,6 +42,9 @@ class FrameReceiver(wiring.Component):
     type, sequence, length : :py:`Out(8)`
         Of that frame; steady from ``received`` until the next frame begins.
 
+    crc : :py:`Out(CrcPort())`
+        Used while ``enable`` is 1.
+
     Notes
     -----
     SYNC begins a frame, whatever was before. After a byte without a stop bit, and in what follows
@@ -57,6 +62,7 @@ class FrameReceiver(wiring.Component):
     type: Signal
     sequence: Signal
     length: Signal
+    crc: Any
 
     def __init__(self) -> None:
         super().__init__(
@@ -72,13 +78,14 @@ class FrameReceiver(wiring.Component):
                 "type": Out(8),
                 "sequence": Out(8),
                 "length": Out(8),
+                "crc": Out(CrcPort()),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         """Take bytes out of their escapes, then field by field."""
         m = Module()
-        m.submodules.crc = crc = Crc()
+        crc = self.crc
         escaped = Signal()
         byte = Signal(8)
         taken = Signal()
@@ -122,7 +129,7 @@ class FrameReceiver(wiring.Component):
         with m.If(self.valid):
             m.d.sync += escaped.eq(self.data == ESCAPE)
             with m.If(self.data == SYNC):
-                m.d.comb += crc.clear.eq(1)
+                m.d.comb += crc.clear.eq(self.enable)
                 m.d.sync += field.eq(_Field.TYPE)
             with m.Elif(self.data != ESCAPE):
                 m.d.comb += taken.eq(field != _Field.NOTHING)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the bytes of a frame for a UART."""
 
+from typing import Any
+
 from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from blindvisor.hdl.host.crc import Crc
+from blindvisor.hdl.host.crc import CrcPort
 from blindvisor.hdl.host.frames import ESCAPE, ESCAPE_FLIP, SYNC
 
 __all__ = ["FrameSender"]
@@ -26,6 +28,8 @@ class FrameSender(wiring.Component):
         The word that is sent, and what the memory has there, a cycle later.
     bytes : :py:`Out(stream.Signature(8))`
         To the UART.
+    crc : :py:`Out(CrcPort())`
+        Used while ``busy``.
     """
 
     start: Signal
@@ -36,6 +40,7 @@ class FrameSender(wiring.Component):
     index: Signal
     word: Signal
     bytes: stream.Interface
+    crc: Any
 
     def __init__(self) -> None:
         super().__init__(
@@ -48,13 +53,14 @@ class FrameSender(wiring.Component):
                 "index": Out(8),
                 "word": In(32),
                 "bytes": Out(stream.Signature(8)),
+                "crc": Out(CrcPort()),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         """Choose a byte, put it into the CRC, escape it if need be, hand it over; next."""
         m = Module()
-        m.submodules.crc = crc = Crc()
+        crc = self.crc
         byte = Signal(8)  # before it is escaped
         place = Signal(2)  # in its word
         special = Signal()

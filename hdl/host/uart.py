@@ -43,6 +43,11 @@ def _check(divisor: int) -> None:
         raise ValueError(f"divisor must be at least 4, not {divisor}")
 
 
+def _to_middle(divisor: int) -> int:
+    """Cycles to wait, after the first one of a start bit, for the one in its middle."""
+    return (divisor - 1) // 2 - 1
+
+
 class UartReceiver(wiring.Component):
     """Turns the line into bytes.
 
@@ -91,8 +96,7 @@ class UartReceiver(wiring.Component):
         with m.If(left == 0):
             m.d.sync += high.eq(line)
             with m.If(high & ~line):
-                # This is cycle 0 of the start bit; its middle is (divisor - 1) / 2.
-                m.d.sync += [left.eq(BITS), timer.eq((self.divisor - 1) // 2 - 1)]
+                m.d.sync += [left.eq(BITS), timer.eq(_to_middle(self.divisor))]
         with m.Elif(timer != 0):
             m.d.sync += timer.eq(timer - 1)
         with m.Else():
