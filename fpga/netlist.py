@@ -13,7 +13,7 @@ from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.generate import TOP_MODULE
 from blindvisor.hdl.machine import TILE_MODULE, Machine
 
-__all__ = ["block_ram", "machine_files", "registers_in_block_ram"]
+__all__ = ["block_ram", "machine_files"]
 
 
 def machine_files(config: MachineConfig) -> dict[str, str]:
@@ -46,16 +46,6 @@ def block_ram(text: str, *, write_ports: int) -> str:
     )
     if not dropped or relaxed < 2 * dropped:
         raise RuntimeError(f"each {MEMORY_NAME} must have contents and two read ports")
-    return text
-
-
-def registers_in_block_ram(text: str) -> str:
-    """Ask for block RAM for the cores' general registers: LUTs are what the machine lacks."""
-    text, found = re.subn(
-        r"(\n)(  memory width 32 size 32 [^\n]*\n)", r'\1  attribute \\ram_style "block"\n\2', text
-    )
-    if not found:
-        raise RuntimeError("the tile has no memory of 32 words for a core's registers")
     return text
 
 

@@ -127,7 +127,7 @@ def run_tool(
             process.kill()
             os.wait4(process.pid, 0)
             raise
-    process.returncode = os.waitstatus_to_exitcode(status)
+    process.returncode = os.waitstatus_to_exitcode(status)  # Popen has not seen it end
     if process.returncode:
         raise ToolFailed(
             f"{Path(command[0]).name} ended with exit code {process.returncode}:\n"

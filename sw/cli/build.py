@@ -117,13 +117,20 @@ def build(
 
 
 @click.command()
+@click.option(
+    "--blocks",
+    is_flag=True,
+    help="Instead: measure the machine's blocks alone, beside peers (many minutes; kept).",
+)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def boards(as_json: bool) -> int:
+def boards(blocks: bool, as_json: bool) -> int:
     """List the boards, what goes onto each, and what was built of it.
 
     A figure is shown where build/boards has that board's report; docs/boards.md has what the
     authors saw.
     """
+    if blocks:
+        return _blocks(as_json=as_json)
     found = []
     for name in board_names():
         board = load_board(name)
@@ -158,6 +165,21 @@ def boards(as_json: bool) -> int:
     for row in found:
         if row["note"]:
             click.echo(f"{row['name']}: {row['note']}")
+    return ExitCode.OK
+
+
+def _blocks(*, as_json: bool) -> int:
+    from blindvisor.fpga.blocks import measure_blocks, render_blocks
+
+    try:
+        with _progress() as progress:
+            task = progress.add_task("measuring", tool="")
+            figures = measure_blocks(step=lambda name: progress.update(task, tool=name))
+    except ToolMissing as error:
+        raise CommandError(str(error), ExitCode.MISSING_TOOL) from error
+    except RuntimeError as error:
+        raise CommandError(str(error), ExitCode.CHECK_FAILED) from error
+    click.echo(json.dumps(figures, indent=2) if as_json else render_blocks(figures), nl=as_json)
     return ExitCode.OK
 
 
