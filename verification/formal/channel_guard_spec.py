@@ -29,7 +29,7 @@ class ChannelGuardSpec(wiring.Component):
     P10-CLEAR
         The device is cleared in the cycle in which its row is written, and in no other.
     P8-ERROR
-        Every other request gets an error and no data.
+        Every other request gets an error and no data, and without a request there is no answer.
     P9-COUNT
         Each request refused for want of ownership counts one, up to the largest value.
     P11-OWNER
@@ -94,10 +94,11 @@ class ChannelGuardSpec(wiring.Component):
             row.eq(pick(dut.rows)),
         ]
         asker, owner, written = Signal(8), Signal(8), Signal()
+        guest = Signal(4)
         m.d.comb += written.eq(self.update.valid & (self.update.channel == self.watched))
         m.d.sync += asker.eq(self.owner)
         with m.If(written):
-            m.d.sync += owner.eq(self.update.row.owner)
+            m.d.sync += [owner.eq(self.update.row.owner), guest.eq(self.update.row.guest)]
         entitled = (asker == owner) & (owner != 0)
 
         asked = self.request.payload
@@ -105,7 +106,11 @@ class ChannelGuardSpec(wiring.Component):
         past_the_last = self.request.valid & (asked.channel >= len(dut.channels))
         wanted = Cat(1, asked.write, asked.register, asked.data)
         m.d.comb += [
-            Assert(row.owner == owner, "P10-OWNER: the table is what the monitor wrote"),
+            Assert(
+                (row.owner == owner) & (row.guest == guest),
+                "P10-OWNER: the table is what the monitor wrote",
+            ),
+            Assert(dut.lookup == self.cluster, "P10-OWNER: of the cluster that asks"),
             Assert(
                 access.as_value() == Mux(for_watched & entitled, wanted, 0),
                 "P10-OWNER",
@@ -125,6 +130,8 @@ class ChannelGuardSpec(wiring.Component):
             m.d.comb += Assert(told == answer, "P10-ANSWER")
         with m.Elif(for_watched | past_the_last):
             m.d.comb += Assert(told == ANSWER.const({"error": 1}), "P8-ERROR")
+        with m.If(~self.request.valid):
+            m.d.comb += Assert(Value.cast(told) == 0, "P8-ERROR")
 
         count, most = Signal(DENIED_WIDTH), 2**DENIED_WIDTH - 1
         with m.If(for_watched & ~entitled & (count != most)):

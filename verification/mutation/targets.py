@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is mutated, and which proofs judge it."""
+
+from dataclasses import dataclass
+
+__all__ = ["TARGETS", "Judge", "Target"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """A proof that judges mutants of a block.
+
+    Parameters
+    ----------
+    proof : :class:`str`
+        Its name.
+    instances : :class:`tuple` of :class:`str`
+        Names of the block in the specification; all of them are changed.
+    steps : :class:`int`
+        Time steps in which a counterexample is looked for before anything is proved.
+    """
+
+    proof: str
+    instances: tuple[str, ...] = ("dut",)
+    steps: int = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A block.
+
+    Parameters
+    ----------
+    judges : :class:`tuple` of :class:`Judge`
+        The quickest first.
+    most : :class:`int`
+        Mutants, if no other number is asked for.
+    parts : :class:`tuple` of :class:`str`
+        Parts of it that are mutated, ``.NAME`` or nothing for itself; if empty all of it.
+    """
+
+    judges: tuple[Judge, ...]
+    most: int = 60
+    parts: tuple[str, ...] = ()
+
+
+def _alone(proof: str, **judge: int) -> Target:
+    return Target(judges=(Judge(proof=proof, **judge),))
+
+
+_MONITOR = (
+    "monitor-values",
+    "monitor-codes",
+    "monitor-channels",
+    "monitor-loader",
+    "monitor-launch",
+    "monitor-owners",
+    "monitor-ends-2",
+    "monitor-tables-2",
+)
+
+TARGETS = {
+    **{
+        name: _alone(name)
+        for name in (
+            *("egress", "ingress", "lifecycle", "faults", "channel-table"),
+            *("lane-port", "target", "initiator", "window", "interrupts"),
+        )
+    },
+    "scrubber": Target(judges=(Judge(proof="scrub", instances=("scrubber",), steps=50),)),
+    "router": _alone("router"),
+    "leaf": _alone("node"),
+    "root": _alone("root", steps=20),
+    "guard": _alone("guard"),
+    "attest": _alone("attest"),
+    "monitor": Target(judges=tuple(Judge(proof=name) for name in _MONITOR), most=100),
+}
+"""By name, in the order of the design's parts."""
