@@ -24,7 +24,7 @@ class AttestSpec(wiring.Component):
         since the last clear, and is there only once the loader has given all.
     P10-NONCE
         The nonce that the loader sees while a report is wanted is what was written since the last
-        clear.
+        clear; whatever it sees at other times is of nobody but the owner since then.
     P10-CLEAR
         A clear cancels in its cycle; after it the channel wants no report, and takes a nonce.
     P8-ANSWER
@@ -119,6 +119,13 @@ class AttestSpec(wiring.Component):
         number = self.watched[:3]
         held = registers["nonce"].word_select((NONCE_WORDS + number - written)[:3], 32)
         m.d.comb += Assert((written <= number) | (held == nonce_word), "INVARIANT")
+
+        taken = Signal(256)  # all that was written, the newest word at the top
+        with m.If(on_data & self.access.write & ~wanted):
+            m.d.sync += taken.eq(Cat(taken[32:], self.access.data))
+        with m.If(self.clear):
+            m.d.sync += taken.eq(0)
+        m.d.comb += Assert(report.nonce == taken, "P10-NONCE")
 
         answer = guest.answer
         with m.If(on_data & ~self.access.write & whole & (read == self.watched)):

@@ -12,6 +12,7 @@ from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.iocluster.channel import ACCESS
 from blindvisor.hdl.iocluster.guard import DENIED_WIDTH, ROW, UPDATE, ChannelGuard
 from blindvisor.hdl.ionet.service import ANSWER, REQUEST
+from blindvisor.verification.formal.inner import opened
 
 __all__ = ["ChannelGuardSpec"]
 
@@ -34,6 +35,8 @@ class ChannelGuardSpec(wiring.Component):
         Each request refused for want of ownership counts one, up to the largest value.
     P11-OWNER
         A cluster sees the device's interrupt exactly when its owner owns the channel.
+    INVARIANT
+        What the induction rests on: the guard knows the owner that was looked up.
 
     Assumed: ``watched`` is constant. Not covered: whether the owner that the monitor looks up is
     right.
@@ -64,7 +67,8 @@ class ChannelGuardSpec(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Keep the watched channel's owner and the asking cluster's in words of their own."""
         m = Module()
-        m.submodules.dut = dut = self.dut
+        dut = self.dut
+        m.submodules.dut, registers = opened(dut)
         m.d.comb += [
             dut.root.cluster.eq(self.cluster),
             dut.root.request.eq(self.request),
@@ -110,6 +114,7 @@ class ChannelGuardSpec(wiring.Component):
                 (row.owner == owner) & (row.guest == guest),
                 "P10-OWNER: the table is what the monitor wrote",
             ),
+            Assert(registers["owner"] == asker, "INVARIANT"),
             Assert(dut.lookup == self.cluster, "P10-OWNER: of the cluster that asks"),
             Assert(
                 access.as_value() == Mux(for_watched & entitled, wanted, 0),

@@ -90,6 +90,8 @@ IO_PROOFS = (
         name="guard",
         promises=("P8", "P9", "P10", "P11"),
         spec=lambda: ChannelGuardSpec(THREE_CHANNELS),
+        engine=Engine.INDUCTION,
+        base_steps=6,
         controls=(
             "guard-serves-all",
             "guard-nobody",

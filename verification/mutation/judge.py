@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 from blindvisor.sw.files import write_whole
 from blindvisor.verification.formal import engines, flow
 from blindvisor.verification.formal.catalogue import PROOFS
-from blindvisor.verification.formal.engines import induction, pdr_available
-from blindvisor.verification.formal.flow import Design, FlowError, Prepared, convert, translate
+from blindvisor.verification.formal.engines import pdr_available
+from blindvisor.verification.formal.flow import Design, FlowError, convert
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.mutation import netlist, switch
 from blindvisor.verification.mutation.mutants import Block, Mutant, find_block, make_mutants
-from blindvisor.verification.mutation.switch import Comparison, Switch, claims_of
+from blindvisor.verification.mutation.switch import Comparison, Switch
 from blindvisor.verification.mutation.targets import TARGETS, Judge
 
 __all__ = ["SURVIVORS", "Bench", "Fate", "Inquiry", "Judged", "Session", "explanations", "prepare"]
@@ -29,7 +29,7 @@ SURVIVORS = Path(__file__).with_name("survivors.toml")
 
 KINDS = ("equivalent", "performance", "assumption")
 
-_SEARCH, _PROOF, _COMPARISON = 10.0, 60.0, 10.0  # seconds
+_SEARCH, _PROOF, _COMPARISON = 10.0, 60.0, 5.0  # seconds
 
 
 class Fate(StrEnum):
@@ -132,7 +132,7 @@ class Inquiry:
             proof = bench.proof
             folder = self._work / proof.name
             folder.mkdir()
-            made = Switch.make(bench.design, bench.block, session.mutants, proof, folder)
+            made = Switch.make(bench.design, bench.block, session.mutants, folder)
             self._switches[proof.name] = made
             self._check(bench, folder)
         first = session.benches[0]
@@ -142,10 +142,12 @@ class Inquiry:
 
     def _check(self, bench: Bench, folder: Path) -> None:
         """Make sure that the block itself is not taken for a mutant."""
-        name = bench.proof.name
-        found = self._switches[name].search(0, folder, steps=bench.judge.steps, seconds=_SEARCH)
-        if found.claim:
-            raise FlowError(f"{name} must hold without a mutant, not so {found.claim}")
+        proof, switch = bench.proof, self._switches[bench.proof.name]
+        why = switch.search(0, folder, steps=bench.judge.steps, seconds=_SEARCH).claim
+        if proof.engine is Engine.INDUCTION and not why:
+            _, why = switch.step(0, folder, steps=proof.steps, seconds=_PROOF)
+        if why:
+            raise FlowError(f"{proof.name} must hold without a mutant, and did not: {why}")
 
     def judge(self, mutant: Mutant) -> Judged:
         """Look for a counterexample in every proof, then compare, then prove."""
@@ -186,12 +188,14 @@ class Inquiry:
             return Judged(mutant=mutant, fate=Fate.EQUIVALENT), together
         remarks = []
         for bench in benches:
-            if bench.proof.engine is Engine.PDR:
-                switch, seconds = self._switches[bench.proof.name], _limit(bench.proof)
+            proof, switch = bench.proof, self._switches[bench.proof.name]
+            seconds = min(proof.seconds, _PROOF)
+            if proof.engine is Engine.PDR:
                 holds, detail = switch.prove(number, work, seconds=seconds)
+            elif reached[proof.name] < proof.steps:
+                holds, detail = None, "no base case"
             else:
-                based = reached[bench.proof.name] >= bench.proof.steps
-                holds, detail = _inductive(bench, mutant, work) if based else (None, "no base case")
+                holds, detail = switch.step(number, work, steps=proof.steps, seconds=seconds)
             if holds is False:
                 return _killed(mutant, bench, detail)
             if holds is None:
@@ -253,23 +257,6 @@ def explanations(session: Session, source: Path = SURVIVORS) -> dict[str, str]:
 def _killed(mutant: Mutant, bench: Bench, claim: str) -> tuple[Judged, str]:
     by = f"{bench.proof.name}: {claim}"
     return Judged(mutant=mutant, fate=Fate.KILLED, by=by), bench.key(mutant)
-
-
-def _inductive(bench: Bench, mutant: Mutant, work: Path) -> tuple[bool | None, str]:
-    edit = bench.block.ready + bench.block.changed(mutant)
-    translate(bench.design, work, aiger=False, edit=edit)
-    changed = Prepared(folder=work, counts=bench.design.counts, registers=0)
-    proof = bench.proof
-    step = induction(changed, solver=proof.solver, steps=proof.steps, seconds=_limit(proof))
-    if step.holds is not False:
-        return step.holds, step.detail
-    names = claims_of(bench.design)
-    claims = sorted({names.get(cell, cell) for cell in step.detail.split(", ")})
-    return False, f"{', '.join(claims)} (not inductive)"
-
-
-def _limit(proof: Proof) -> float:
-    return min(proof.seconds, _PROOF)
 
 
 def _digest(*parts: object) -> str:

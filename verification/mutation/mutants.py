@@ -135,7 +135,7 @@ def make_mutants(
     script = (
         f"read_rtlil top.il\nhierarchy -check -top top\n{block.ready}"
         f"mutate -list {ALL} -o mutants.txt {places}\n"
-        "delete top\nwrite_json block.json\n"
+        "delete top\nproc -norom\nwrite_json block.json\n"
     )
     run_yosys(script, folder, "mutants")
     netlist = json.loads((folder / "block.json").read_text())["modules"]

@@ -10,13 +10,11 @@ from pathlib import Path
 from blindvisor.verification.formal import flow
 from blindvisor.verification.formal.engines import pdr
 from blindvisor.verification.formal.flow import Design, FlowError, Prepared, run_yosys
-from blindvisor.verification.formal.proof import Proof
 from blindvisor.verification.mutation.mutants import SELECT, Block, Mutant
 from blindvisor.verification.mutation.netlist import Netlist
 
 __all__ = ["Comparison", "Found", "Switch", "claims_of"]
 
-_ONLY_GUIDED = "only_guided"
 _NONE = {SELECT: 0}
 _SOON = 12  # time steps
 
@@ -66,18 +64,13 @@ class Switch:
     -------
     claims : :class:`tuple` of :class:`str`
         By the netlist's assertions.
-    guided : :class:`int`
-        Time steps for which runs that the proof's guide leads are looked at; 0 without a guide.
     """
 
     netlist: Netlist
     claims: tuple[str, ...]
-    guided: int
 
     @classmethod
-    def make(
-        cls, design: Design, block: Block, mutants: list[Mutant], proof: Proof, folder: Path
-    ) -> "Switch":
+    def make(cls, design: Design, block: Block, mutants: list[Mutant], folder: Path) -> "Switch":
         """Translate all at once.
 
         Raises
@@ -87,11 +80,6 @@ class Switch:
         """
         (folder / "top.il").write_text(design.text)
         edit = block.ready + block.switched(mutants)
-        if proof.guide:
-            edit += (
-                f"add -input {_ONLY_GUIDED} 1 top\n"
-                f"add -assume {proof.guide} -if {_ONLY_GUIDED} top\n"
-            )
         # The map tells which assertion is which; otherwise this is what proofs get.
         aiger = flow._AIGER.replace("write_aiger ", "write_aiger -ywmap top.map ")
         run_yosys(f"{flow._READ}{edit}{flow._COMMON}{aiger}", folder, "switch")
@@ -106,32 +94,13 @@ class Switch:
         return cls(
             netlist=netlist,
             claims=tuple(names.get(cell, cell) for cell in cells),
-            guided=proof.cover_steps if proof.guide else 0,
         )
 
     def search(self, number: int, folder: Path, *, steps: int, seconds: float) -> Found:
-        """Look for a counterexample of at most so many time steps, and for a guided one."""
-        free = self.netlist.given(**{SELECT: number, _ONLY_GUIDED: 0})
-        found = self._search(free, folder, steps, seconds)
-        if found.claim or not self.guided:
-            return found
-        guided = self.netlist.given(**{SELECT: number, _ONLY_GUIDED: 1, "rst": 0})
-        claim = self._search(guided, folder, self.guided, seconds).claim
-        return Found(claim=claim, steps=found.steps)
-
-    def prove(self, number: int, folder: Path, *, seconds: float) -> tuple[bool | None, str]:
-        """Return whether all assertions hold for all time, and the violated one or why not."""
-        self.netlist.given(**{SELECT: number, _ONLY_GUIDED: 0}).write(folder / "top.aig")
-        answer = pdr(_prepared(folder), seconds=seconds)
-        if answer.holds is False:
-            log = (folder / "pdr.log").read_text()
-            return False, self._claim(re.findall(r"Output (\d+) of miter", log))
-        return answer.holds, answer.detail
-
-    def _search(self, netlist: Netlist, folder: Path, steps: int, seconds: float) -> Found:
-        netlist.write(folder / "search.aig")
+        """Look for a counterexample of at most so many time steps."""
+        self.netlist.given(**{SELECT: number}).write(folder / "top.aig")
         text = _abc(
-            f"read_aiger search.aig; fold; strash; bmc3 -F {steps} -T {seconds:.0f}; testcex -a",
+            f"read_aiger top.aig; fold; strash; bmc3 -F {steps} -T {seconds:.0f}; testcex -a",
             folder,
         )
         failed = re.findall(r"Output (\d+) of miter .* was asserted in frame (\d+)", text)
@@ -141,6 +110,30 @@ class Switch:
         if failed or not passed:
             raise FlowError(f"abc must find a counterexample or none, not: {text[-300:]}")
         return Found(claim="", steps=int(passed[-1]))
+
+    def prove(self, number: int, folder: Path, *, seconds: float) -> tuple[bool | None, str]:
+        """Return whether all assertions hold for all time, and the violated one or why not."""
+        self.netlist.given(**{SELECT: number}).write(folder / "top.aig")
+        answer = pdr(_prepared(folder), seconds=seconds)
+        if answer.holds is False:
+            log = (folder / "pdr.log").read_text()
+            return False, self._claim(re.findall(r"Output (\d+) of miter", log))
+        return answer.holds, answer.detail
+
+    def step(
+        self, number: int, folder: Path, *, steps: int, seconds: float
+    ) -> tuple[bool | None, str]:
+        """Return whether so many good time steps are followed by another; needs the base case."""
+        self.netlist.given(**{SELECT: number}).write(folder / "top.aig")
+        frames = steps + 1
+        text = _abc(
+            f"read_aiger top.aig; fold; strash; orpos; ind -F {frames} -T {seconds:.0f} -v", folder
+        )
+        if "Networks are equivalent." in text:
+            return True, ""
+        if f"Completed {frames} iterations." in text:
+            return False, "not inductive"
+        return None, f"no answer from ind: {text.strip()[-200:]}"
 
     def _claim(self, outputs: list[str]) -> str:
         return self.claims[int(outputs[-1])] if outputs else "a claim"

@@ -44,35 +44,25 @@ class Target:
     parts: tuple[str, ...] = ()
 
 
-def _alone(proof: str, **judge: int) -> Target:
-    return Target(judges=(Judge(proof=proof, **judge),))
+def _alone(proof: str, *, most: int = 60, **judge: int) -> Target:
+    return Target(judges=(Judge(proof=proof, **judge),), most=most)
 
-
-_MONITOR = (
-    "monitor-values",
-    "monitor-codes",
-    "monitor-channels",
-    "monitor-loader",
-    "monitor-launch",
-    "monitor-owners",
-    "monitor-ends-2",
-    "monitor-tables-2",
-)
 
 TARGETS = {
     **{
         name: _alone(name)
         for name in (
             *("egress", "ingress", "lifecycle", "faults", "channel-table"),
-            *("lane-port", "target", "initiator", "window", "interrupts"),
+            *("lane-port", "target", "initiator", "window"),
         )
     },
-    "scrubber": Target(judges=(Judge(proof="scrub", instances=("scrubber",), steps=50),)),
-    "router": _alone("router"),
+    "interrupts": _alone("interrupts", most=40),
+    "scrubber": Target(judges=(Judge(proof="scrub", instances=("scrubber",), steps=36),)),
+    "router": _alone("router", most=30),
     "leaf": _alone("node"),
     "root": _alone("root", steps=20),
     "guard": _alone("guard"),
     "attest": _alone("attest"),
-    "monitor": Target(judges=tuple(Judge(proof=name) for name in _MONITOR), most=100),
+    "monitor": _alone("monitor-ends-2", most=30, steps=3),
 }
 """By name, in the order of the design's parts."""
