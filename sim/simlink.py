@@ -116,7 +116,7 @@ class SimLink:
 
     @property
     def cycles(self) -> int:
-        """Cycles since reset."""
+        """Cycles since the first reset."""
         return int(get_sim_time("ns") - self._begin) // PERIOD_NS
 
     def read(self, address: int) -> int:
@@ -140,6 +140,13 @@ class SimLink:
     def wait_done(self, timeout: int) -> None:
         """Wait for the completion interrupt."""
         resume(self._wait_done)(timeout)
+
+    def reset(self) -> None:
+        """Reset the machine, which still scrubs itself then; memory keeps what it holds.
+
+        It gets the next epoch. What was printed and not read is lost.
+        """
+        resume(self._reset)()
 
     def tty_read(self, channel: int) -> bytes:
         """Return what a TTY channel printed since the last call."""
@@ -170,6 +177,20 @@ class SimLink:
     def _check_limit(self, more: int) -> None:
         if self.cycles + more > self.cycle_limit:
             raise LinkTimeout(f"the scenario reached its limit of {self.cycle_limit} cycles")
+
+    async def _reset(self) -> None:
+        self._check_limit(RESET_CYCLES)
+        if self._epoch is not None:
+            self._epoch = max(self._store.power_on(), self._epoch + 1)
+            self._dut.epoch.value = self._epoch
+        self._typed.clear()
+        self._dut.rst.value = 1
+        for _ in range(RESET_CYCLES):
+            await self._edge
+        self._dut.rst.value = 0
+        await self._edge
+        for printed in self._printed:
+            printed.clear()
 
     async def _access(self, address: int, value: int | None) -> int:
         """One cycle of the bus: driven from this edge on, answered at the next."""

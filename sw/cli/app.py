@@ -21,6 +21,7 @@ COMMANDS = {
         "bench",
         "Measure generation, simulation, and the loader.",
     ),
+    "console": ("blindvisor.sw.cli.console", "console", "Drive a board over its serial port."),
     "demo": ("blindvisor.sw.cli.demo", "demo", "Two encrypted guests, all attacks, one report."),
     "demo-save": (
         "blindvisor.sw.cli.demo_save",

@@ -28,7 +28,7 @@ from blindvisor.sw.image.elf import read_guest
 from blindvisor.sw.image.keys import generate_key_file, read_key_file
 from blindvisor.sw.image.pack import pack
 from blindvisor.verification.attacks.attack import Outcome, Verdict
-from blindvisor.verification.attacks.catalogue import ATTACKS
+from blindvisor.verification.attacks.catalogue import ATTACKS, DEMO_ATTACKS
 from blindvisor.verification.attacks.memory import judge_attacker
 from blindvisor.verification.attacks.runs import carry_out
 from blindvisor.verification.attacks.world import check_machine
@@ -147,7 +147,7 @@ def _run(config: MachineConfig, output: Path, show: "_Show") -> Report:
     inside = _from_inside(plans[-1], config, guests[-1].output)
     outcomes = {inside.name: inside}
     show.outcome(inside)
-    rest = [attack for attack in ATTACKS.values() if attack.name != _FROM_INSIDE]
+    rest = [attack for attack in DEMO_ATTACKS if attack.name != _FROM_INSIDE]
     with phase("attacks"), show.bar("attacking", len(rest)) as task:
 
         def outcome(item: Outcome) -> None:
@@ -161,7 +161,7 @@ def _run(config: MachineConfig, output: Path, show: "_Show") -> Report:
     return Report(
         config=config,
         guests=guests,
-        attacks=[(attack, outcomes[name]) for name, attack in ATTACKS.items()],
+        attacks=[(attack, outcomes[attack.name]) for attack in DEMO_ATTACKS],
         phases=phases,
         version=metadata.version("blindvisor"),
     )

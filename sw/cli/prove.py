@@ -70,7 +70,7 @@ def prove_command(
         pairs = [(proof, fault) for proof in proofs for fault in proof.controls]
         tasks = {
             f"{proof.name} with {fault}": lambda p=proof, f=fault: refute(
-                p.name, f, FOLDER / "controls"
+                p.name, f, FOLDER / "controls", use_cache=not no_cache
             )
             for proof, fault in pairs
         }
@@ -78,7 +78,9 @@ def prove_command(
     else:
         chosen = Engine(engine) if engine else None
         tasks = {
-            proof.name: lambda p=proof: prove(p, FOLDER, engine=chosen, use_cache=not no_cache)
+            proof.name: lambda p=proof: prove(
+                p, FOLDER, engine=chosen, use_cache=not no_cache, listed=True
+            )
             for proof in proofs
         }
         expected = Outcome.PROVEN

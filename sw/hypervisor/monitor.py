@@ -62,11 +62,21 @@ class MonitorPort:
             raise ValueError(f"timeout must be at least 1 cycle, not {timeout}")
         self.link = link
         self.timeout = timeout
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Wait until the machine has scrubbed itself after power-on or a reset.
+
+        Raises
+        ------
+        :exc:`~blindvisor.sw.hypervisor.link.LinkTimeout`
+            If that does not end.
+        """
         waited = 0
         while self._read(HypervisorRegister.STATUS) & STATUS_BUSY:
-            if waited >= timeout:
+            if waited >= self.timeout:
                 raise LinkTimeout(f"the machine is still busy {waited} cycles after power-on")
-            link.advance(100)
+            self.link.advance(100)
             waited += 100
 
     def invoke(self, call: Call | int, *arguments: int) -> Result:

@@ -54,14 +54,25 @@ class ModelLink:
         if len(root_key) != 32:
             raise ValueError(f"a root key must have 32 bytes, not {len(root_key)}")
         self.config = config
-        self.machine = Machine(config)
+        self._root_key = root_key
+        self._store = store if store is not None else Store(config.store_rows)
+        if (rows := len(self._store.rows)) != config.store_rows:
+            raise ValueError(f"the store must have {config.store_rows} rows, not {rows}")
+        self._epoch = epoch
+        self._power_on()
+
+    def _power_on(self) -> None:
+        self.machine = Machine(self.config)
         """For tests that look behind the registers; the hypervisor must not."""
-        kept = store if store is not None else Store(config.store_rows)
-        if len(kept.rows) != config.store_rows:
-            raise ValueError(f"the store must have {config.store_rows} rows, not {len(kept.rows)}")
-        self._monitor = Monitor(self.machine, root_key, store=kept, epoch=epoch)
+        self._monitor = Monitor(self.machine, self._root_key, store=self._store, epoch=self._epoch)
         self._arguments = [0] * 5
         self._done = False
+
+    def reset(self) -> None:
+        """Reset the machine, which has scrubbed itself then. It gets the next epoch."""
+        if self._epoch is not None:
+            self._epoch = max(self._store.power_on(), self._epoch + 1)
+        self._power_on()
 
     def read(self, address: int) -> int:
         """Read a register."""

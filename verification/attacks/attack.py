@@ -51,6 +51,8 @@ class Attack:
         Planted faults, with each of which it must succeed.
     modelled_on : :class:`str`
         Published attack, if there is one.
+    shown : :class:`bool`
+        Whether ``blindvisor demo`` carries it out too.
     run : callable
         Carries it out and reports what it got to the :class:`World`; that judges.
     """
@@ -64,6 +66,7 @@ class Attack:
     controls: tuple[str, ...]
     run: "Callable[[World], None]"
     modelled_on: str = ""
+    shown: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """All of it that is data."""

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attacks on I/O channels and their interrupts, by a hypervisor that works with a VM of its own."""
 
-from blindvisor.hdl.abi import Call, ChannelRegister, Result
+from blindvisor.hdl.abi import REPORT_WORDS, Call, ChannelRegister, Result
+from blindvisor.sw.hypervisor.hypervisor import Vm
 from blindvisor.verification.attacks.attack import Attack, Threat
-from blindvisor.verification.attacks.programs import Probe, ProbeKind, channel_address, prober
+from blindvisor.verification.attacks.programs import (
+    Found,
+    Probe,
+    ProbeKind,
+    channel_address,
+    prober,
+)
 from blindvisor.verification.attacks.world import (
     ACCOMPLICE,
     ACCOMPLICE_TTY,
@@ -16,6 +23,7 @@ from blindvisor.verification.attacks.world import (
 __all__ = ["CHANNEL_ATTACKS"]
 
 _SECOND = 2  # another TTY channel
+_READABLE = 1  # of STATUS
 _TYPING = 6_000  # cycles in which four typed bytes arrive
 
 
@@ -99,6 +107,58 @@ def _channel_after_destroy(world: World) -> None:
         world.gain(f"channel register {address:#010x} answered {word:#x} without a grant")
 
 
+def _mailbox_residue(world: World) -> None:
+    """A word for one VM in a mailbox channel, which then goes to another VM."""
+    mailbox = world.config.tty_channels
+    vm = _accomplice(world, [])
+    vm.grant(mailbox, 1)
+    world.hypervisor.mailbox_send(mailbox, int.from_bytes(world.secret[:4], "little"))
+    world.link.advance(2_000)
+    vm.destroy()
+    found = world.probe(_reads(1), channels=[(mailbox, 1)])
+    _nothing_left(world, found, "the mailbox")
+
+
+def _report_residue(world: World) -> None:
+    """A report that one VM had made, in a channel which then goes to another VM."""
+    config = world.config
+    if not config.attest_channels:
+        raise RuntimeError("this attack needs a machine with an attestation channel")
+    channel = config.tty_channels + config.mailbox_channels
+    data = channel_address(1) + ChannelRegister.DATA.value
+    asks = [Probe(ProbeKind.STORE, data, 0x5A5A_0000 + n) for n in range(8)]
+    vm = _accomplice(world, [*asks, Probe(ProbeKind.WAIT, value=4_000)])
+    vm.grant(channel, 1)
+    vm.start()
+    if world.frames(ACCOMPLICE_TTY).traps != 0:
+        raise RuntimeError("the accomplice must be able to ask for a report")
+    world.call(Call.CHANNEL_REVOKE, channel, expect=Result.OK)
+    vm.destroy()
+    found = world.probe(_reads(1, REPORT_WORDS), channels=[(channel, 1)])
+    _nothing_left(world, found, "the attestation channel")
+
+
+def _accomplice(world: World, probes: list[Probe]) -> Vm:
+    place = world.next_door
+    vm = world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+    vm.load(world.pack(prober(probes)))
+    vm.grant(ACCOMPLICE_TTY, 0)
+    return vm
+
+
+def _nothing_left(world: World, found: Found, what: str) -> None:
+    """What the next owner read: STATUS says "nothing to read", and all words are zero."""
+    world.note(f"read {what} as its next owner", f"{len(found.words)} answers, {found.traps} traps")
+    world.saw(found.data, what)
+    status = dict(found.words).get(channel_address(1) + ChannelRegister.STATUS.value)
+    if status is None:
+        raise RuntimeError("the next owner must be able to read STATUS of its channel")
+    if status & _READABLE:
+        world.gain(f"{what} has something for its next owner: STATUS {status:#x}")
+    if words := [word for _, word in found.words[2:] if word]:
+        world.gain(f"{what} gave {words[0]:#x} to its next owner")
+
+
 def _inject_interrupts(world: World) -> None:
     hypervisor = world.hypervisor
     hypervisor.channel_grant(_SECOND, VICTIM, 1)
@@ -162,6 +222,28 @@ CHANNEL_ATTACKS = (
         denial="the channel has no owner; an access fault for each read",
         controls=("channels-kept",),
         run=_channel_after_destroy,
+    ),
+    Attack(
+        name="mailbox-residue",
+        threat=Threat.BOTH,
+        promises=("P10",),
+        goal="read a word that was sent to a mailbox channel's former owner",
+        steps=("send a word", "destroy the owner", "grant the mailbox to another VM", "read it"),
+        denial="the mailbox is empty",
+        controls=("channel-not-cleared",),
+        run=_mailbox_residue,
+        shown=False,
+    ),
+    Attack(
+        name="report-residue",
+        threat=Threat.BOTH,
+        promises=("P10",),
+        goal="read the report that another VM asked for, and so pass for it",
+        steps=("a VM asks for a report", "revoke the channel, grant it to another VM", "read it"),
+        denial="the channel has no report, and no word of one",
+        controls=("attest-kept",),
+        run=_report_residue,
+        shown=False,
     ),
     Attack(
         name="inject-interrupts",

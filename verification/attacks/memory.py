@@ -20,11 +20,19 @@ from blindvisor.verification.attacks.programs import (
     ProbeKind,
     channel_address,
 )
-from blindvisor.verification.attacks.world import ACCOMPLICE, ACCOMPLICE_TTY, VICTIM_TTY, World
+from blindvisor.verification.attacks.world import (
+    ACCOMPLICE,
+    ACCOMPLICE_TTY,
+    VICTIM_TTY,
+    Place,
+    World,
+)
 
-__all__ = ["MEMORY_ATTACKS", "judge_attacker"]
+__all__ = ["MEMORY_ATTACKS", "STOLEN", "foreign_bases", "judge_attacker"]
 
-_STOLEN = 0xBADC_0DE5
+STOLEN = 0xBADC_0DE5
+"""What attackers store."""
+
 _OFFSETS = (
     SECRET_OFFSET,
     0,
@@ -34,13 +42,13 @@ _OFFSETS = (
 )
 
 
-def _foreign(world: World) -> list[int]:
-    """Bases of all clusters outside a VM of one cluster, as its guest could name them.
+def foreign_bases(world: World, origin: Place) -> list[int]:
+    """Bases of all clusters outside a VM of one cluster at ``origin``, as its guest names them.
 
     The victim's come first, by the coordinates that lead there if nobody checks: relative to the
-    accomplice's place, and as they are in the mesh.
+    attacker's place, and as they are in the mesh.
     """
-    home, origin = world.home, world.next_door
+    home = world.home
     first = [
         (x, y)
         for x0, y0 in ((home.x - origin.x, home.y - origin.y), (home.x, home.y))
@@ -53,8 +61,8 @@ def _foreign(world: World) -> list[int]:
 
 def _probe_foreign(world: World, kind: ProbeKind) -> None:
     probes = [
-        Probe(kind, base + offset, _STOLEN)
-        for number, base in enumerate(_foreign(world))
+        Probe(kind, base + offset, STOLEN)
+        for number, base in enumerate(foreign_bases(world, world.next_door))
         for offset in (_OFFSETS if number < 4 else _OFFSETS[:1])
     ]
     found = world.probe(probes)
@@ -79,7 +87,7 @@ def _write_outside(world: World) -> None:
 
 
 def _cross_the_border(world: World) -> None:
-    bases = _foreign(world)
+    bases = foreign_bases(world, world.next_door)
     found = world.probe([Probe(ProbeKind.LOAD, base + SECRET_OFFSET) for base in bases])
     index = world.next_door.clusters(world.config)[0]
     status = world.hypervisor.cluster_status(index)
@@ -109,6 +117,36 @@ def _foreign_channels(world: World) -> None:
     world.saw(found.data, "channels of others")
     for address, word in found.words[:1]:
         world.gain(f"channel register {address:#010x} answered {word:#x}")
+
+
+def _record(world: World, probes: list[Probe]) -> tuple[int, Fault]:
+    """Make accesses that are all denied; return what the attacker's SMMU recorded of them."""
+    found = world.probe(probes)
+    (index,) = world.next_door.clusters(world.config)
+    status = world.hypervisor.cluster_status(index)
+    world.note(
+        f"{len(probes)} accesses, {found.traps} access faults",
+        f"record: {status.faults} x {status.first_fault.name}",
+    )
+    return status.faults, status.first_fault
+
+
+def _cover_tracks(world: World) -> None:
+    """What the record must hold is the first denial, whatever comes behind it."""
+    outside = Probe(ProbeKind.LOAD, foreign_bases(world, world.next_door)[0])
+    noise = [Probe(ProbeKind.LOAD, channel_address(guest)) for guest in range(1, 9)] * 4
+    count, first = _record(world, [outside, *noise])
+    if first is not Fault.OUTSIDE:
+        world.gain(f"the record says {first.name}: the first denial was overwritten")
+    if count != len(noise) + 1:
+        world.gain(f"the SMMU counted {count} of {len(noise) + 1} denials")
+
+
+def _knock_quietly(world: World) -> None:
+    knocks = [Probe(ProbeKind.LOAD, channel_address(guest)) for guest in range(1, 9)] * 4
+    count, _ = _record(world, knocks)
+    if count != len(knocks):
+        world.gain(f"the SMMU counted {count} of {len(knocks)} accesses without a channel")
 
 
 def _attacker_guest(world: World) -> None:
@@ -191,6 +229,28 @@ MEMORY_ATTACKS = (
         denial="an access fault for each",
         controls=("window-open",),
         run=_foreign_channels,
+    ),
+    Attack(
+        name="cover-tracks",
+        threat=Threat.VM,
+        promises=("P9",),
+        goal="hide an access to another VM behind others",
+        steps=("access another VM's cluster", "access channels that were never granted"),
+        denial="the record counts all, and holds OUTSIDE",
+        controls=("faults-last-kept",),
+        run=_cover_tracks,
+        shown=False,
+    ),
+    Attack(
+        name="knock-quietly",
+        threat=Threat.VM,
+        promises=("P9",),
+        goal="try channels without leaving a trace",
+        steps=("access channels that were never granted",),
+        denial="each is counted",
+        controls=("window-uncounted",),
+        run=_knock_quietly,
+        shown=False,
     ),
     Attack(
         name="attacker-guest",

@@ -107,6 +107,10 @@ class World:
         """Return a fresh image of the victim."""
         return self.pack(victim(self.secret), self.home.width, self.home.height)
 
+    def victim_image_of_one(self) -> bytes:
+        """Return a fresh image of a VM of one cluster with the same program and secret."""
+        return self.pack(victim(self.secret))
+
     def set_up(self) -> None:
         """Start the victim and wait until it has said that all is well."""
         home = self.home

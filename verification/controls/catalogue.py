@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All planted faults. Whom each must get past is told by the ``controls`` of attacks and proofs."""
 
+from blindvisor.verification.controls.calls import CALL_FAULTS
 from blindvisor.verification.controls.clusters import CLUSTER_FAULTS
 from blindvisor.verification.controls.iocluster import IOCLUSTER_FAULTS
 from blindvisor.verification.controls.loader import LOADER_FAULTS
@@ -15,6 +16,7 @@ FAULTS: dict[str, Fault] = {
     for fault in (
         *CLUSTER_FAULTS,
         *IOCLUSTER_FAULTS,
+        *CALL_FAULTS,
         *PROOF_FAULTS,
         *IO_PROOF_FAULTS,
         *LOADER_FAULTS,

@@ -115,5 +115,53 @@ LOADER_FAULTS = (
             ),
         ),
     ),
+    Fault(
+        name="loader-address-tells",
+        promises=("P7",),
+        breaks="the command that gives a cluster its address holds a word of plaintext",
+        edits=(
+            Edit(
+                "loader/writer.py",
+                'LaneOp.ADDRESS, "named": 1}).as_value()\n',
+                'LaneOp.ADDRESS, "named": 1}).as_value()\n| words[:32]\n',
+            ),
+        ),
+    ),
+    Fault(
+        name="loader-waits-by-key",
+        promises=("P7",),
+        breaks="the loader goes on only with one half of all derived keys",
+        edits=(
+            Edit(
+                "loader/loader.py",
+                "with m.If(s.kdf.done):",
+                "with m.If(s.kdf.done & ~s.kdf.half[0]):",
+            ),
+        ),
+    ),
+    Fault(
+        name="store-row-not-kept",
+        promises=("P6",),
+        breaks="what is written into the store changes when the load is aborted",
+        edits=(
+            Edit(
+                "loader/versions.py",
+                "written = Cat(self.identity, kept, 1, Const(0, 63))",
+                "written = Cat(self.identity, self.next_version, self.next_generation, 1)",
+            ),
+        ),
+    ),
+    Fault(
+        name="store-not-durable",
+        promises=("P6",),
+        breaks="a save goes on when the store has taken its row, not when the row is durable",
+        edits=(
+            Edit(
+                "loader/versions.py",
+                "m.d.sync += phase.eq(_Phase.WRITE)",
+                "m.d.sync += [self.done.eq(1), phase.eq(_Phase.WRITE)]",
+            ),
+        ),
+    ),
 )
 """In the order of the design's parts."""

@@ -248,5 +248,57 @@ TILE_FAULTS = (
         "self.index == self._words - 1",
         "self.index == self._words // 2",
     ),
+    _one(
+        "interconnect-runs-always",
+        ("P5",),
+        "a core's access to memory is done though no VM runs",
+        "cluster/interconnect.py",
+        "            Cat(*locals_) & self.run.replicate(cores),\n",
+        "            Cat(*locals_),\n",
+    ),
+    _one(
+        "interconnect-not-blocked",
+        ("P5",),
+        "a write goes wherever the scrub or the lane is writing",
+        "cluster/interconnect.py",
+        "requests & ~served & (~self.blocked).replicate(masters)",
+        "requests & ~served",
+    ),
+    _one(
+        "interconnect-answers-all",
+        ("P8",),
+        "other clusters are answered when a core is",
+        "cluster/interconnect.py",
+        "self.target.ack.eq(served[cores] & good)",
+        "self.target.ack.eq(served.any() & good)",
+    ),
+    _one(
+        "interconnect-wraps",
+        ("P8",),
+        "addresses behind the memory are the memory again",
+        "cluster/interconnect.py",
+        "return offset >> ceil_log2(self._config.memory_words) == 0",
+        "return ~offset[-1]",
+    ),
+    _one(
+        "interconnect-order-kept",
+        ("P5",),
+        "who is served first depends on what the last VM did",
+        "cluster/interconnect.py",
+        "(~self.blocked).replicate(masters)),\n"
+        "            arbiter.taken.eq(1),\n"
+        "            arbiter.clear.eq(self.hold),\n",
+        "(~self.blocked).replicate(masters)),\n"
+        "            arbiter.taken.eq(1),\n"
+        "            arbiter.clear.eq(0),\n",
+    ),
+    _one(
+        "interconnect-unfair",
+        ("P8",),
+        "a cluster's own cores go before all others",
+        "cluster/interconnect.py",
+        "(~self.blocked).replicate(masters)),\n            arbiter.taken.eq(1),",
+        "(~self.blocked).replicate(masters)),\n            arbiter.taken.eq(0),",
+    ),
 )
 """In the order of the proofs."""

@@ -19,6 +19,7 @@ __all__ = [
     "Answer",
     "bmc",
     "covers",
+    "follow",
     "induction",
     "need",
     "pdr",
@@ -140,13 +141,22 @@ def need(solver: str) -> None:
         raise FlowError("proofs need bitwuzla, which is not installed: pip install -e '.[formal]'")
 
 
-def bmc(prepared: Prepared, *, solver: str, steps: int, seconds: float, guide: str = "") -> Answer:
+def bmc(
+    prepared: Prepared,
+    *,
+    solver: str,
+    steps: int,
+    seconds: float,
+    guide: str = "",
+    skip: int = 0,
+) -> Answer:
     """Check the first ``steps`` time steps from the initial state; proves nothing beyond them.
 
     ``guide`` names a signal of the specification that is to be high all the time, without a reset:
-    fewer traces, so more steps in the same time.
+    fewer traces, so more steps in the same time. ``skip``: so many steps, without a reset, are not
+    checked.
     """
-    span = _undisturbed(prepared, steps) if guide else ["-t", str(steps)]
+    span = _undisturbed(prepared, steps, skip) if guide or skip else ["-t", str(steps)]
     arguments = ["--presat", *span, *_guided(prepared, guide)]
     return _smtbmc(prepared, "base", solver, arguments, seconds)
 
@@ -194,9 +204,9 @@ def covers(
     return answer
 
 
-def _undisturbed(prepared: Prepared, steps: int) -> list[str]:
+def _undisturbed(prepared: Prepared, steps: int, skip: int = 0) -> list[str]:
     """Return arguments for so many steps in which there is no reset."""
-    arguments = ["-t", str(steps)]
+    arguments = ["-t", f"{skip}:1:{steps}" if skip else str(steps)]
     if "yosys-smt2-input rst " in (prepared.folder / "top.smt2").read_text():
         (prepared.folder / "no_reset.smtc").write_text(_NO_RESET)
         arguments += ["--smtc", "no_reset.smtc"]
@@ -216,6 +226,31 @@ def _guided(prepared: Prepared, guide: str) -> list[str]:
 def pdr_available() -> bool:
     """Whether ABC, which brings property-directed reachability, is installed."""
     return shutil.which("berkeley-abc") is not None
+
+
+def follow(folder: Path, *, outputs: int, steps: int, seconds: float) -> dict[int, int] | str:
+    """Follow ``run.aig`` for ``steps`` time steps.
+
+    Returns
+    -------
+    For each output that was violated while all assumptions had been kept, the first time step; or
+    why there is no answer.
+    """
+    if not pdr_available():
+        raise FlowError("runs need berkeley-abc: sudo apt-get install berkeley-abc")
+    script = f"read_aiger run.aig; fold; strash; bmc3 -a -F {steps} -T {seconds:.0f}"
+    code, text = _run(["berkeley-abc", "-c", script], folder, "follow.log", seconds + 10)
+    found = re.findall(r"^Output +(\d+) was asserted in frame +(\d+) ", text, re.MULTILINE)
+    # It must have followed all outputs to the end, and say itself how many it found.
+    ended = re.search(
+        rf"(?:\((\d+) out of {outputs}\)|^All ({outputs}) outputs are found to be SAT)"
+        rf" after {steps} frames",
+        text,
+        re.MULTILINE,
+    )
+    if code != 0 or ended is None or int(ended[1] or ended[2]) != len(found):
+        return f"no answer from bmc3: {text.strip()[-200:]}"
+    return {int(output): int(frame) for output, frame in found}
 
 
 def pdr(prepared: Prepared, *, seconds: float) -> Answer:

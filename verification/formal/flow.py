@@ -70,6 +70,37 @@ write_aiger -I -B -zinit -no-startoffset -map top.aim top.aig
 """
 
 
+_RUN = """
+proc -norom
+flatten
+delete -input w:rst
+connect -set rst 1'0
+opt_clean
+memory_map -formal
+chformal -lower
+techmap -map covers.v
+setattr -set keep 1 t:$assert t:$assume
+async2sync
+setundef -zero -undriven
+opt -full
+techmap
+opt -fast
+simplemap
+dffunmap
+setattr -unset keep w:* t:$assert %d t:$assume %d
+setundef -zero -undriven
+aigmap
+opt_clean
+write_aiger -I -B -zinit -no-startoffset -ywmap run.ywm run.aig
+"""
+
+_COVERS = """
+(* techmap_celltype = "$cover" *)
+module _never (input A, input EN);
+  \\$assert _TECHMAP_REPLACE_ (.A(!A), .EN(EN));
+endmodule
+"""
+
 _ZERO_CONTENTS = re.compile(
     r"^  cell \$meminit_v2 [^\n]*\n(?:    [^\n]*\n)*?    connect \\DATA \d+'0+\n"
     r"(?:    [^\n]*\n)*?  end\n",
@@ -116,8 +147,10 @@ class Prepared:
     registers: int
 
 
-def convert(spec: wiring.Component) -> Design:
+def convert(spec: wiring.Component, *, zeroed: bool = False) -> Design:
     """Count the properties as they are written, and convert the design.
+
+    ``zeroed``: memories are zero at power-on; of no use for a proof.
 
     Raises
     ------
@@ -134,7 +167,9 @@ def convert(spec: wiring.Component) -> Design:
     for kind in ("assert", "cover"):
         if not written[kind]:
             raise FlowError(f"a specification must have at least one {kind}, and this has none")
-    text = _ZERO_CONTENTS.sub("", rtlil.convert(spec, name="top", emit_src=False))
+    text = rtlil.convert(spec, name="top", emit_src=False)
+    if not zeroed:
+        text = _ZERO_CONTENTS.sub("", text)
     return Design(text=text, counts={kind: written[kind] for kind in KINDS})
 
 
@@ -167,6 +202,43 @@ def translate(design: Design, folder: Path, *, aiger: bool, edit: str = "") -> N
         (folder / name).unlink(missing_ok=True)  # nothing of an earlier run may be taken for ours
     (folder / "top.il").write_text(design.text)
     run_yosys(_READ + edit + _COMMON + (_AIGER if aiger else _SMT2), folder, "translate")
+
+
+def claims(text: str) -> dict[str, tuple[str, str]]:
+    """Return kind and words of each property in a design's text, by the name of its cell."""
+    found = re.findall(
+        r'cell \$check \\?(\S+)\n\s*parameter \\FORMAT "([^"]*)"'
+        r'(?:\n\s*parameter [^\n]*)*?\n\s*parameter \\FLAVOR "(\w+)"',
+        text,
+    )
+    return {name: (kind, words) for name, words, kind in found}
+
+
+def translate_run(design: Design, folder: Path) -> list[str]:
+    """Write ``run.aig``: a design without a reset, whose covers are assertions of the contrary.
+
+    Returns
+    -------
+    Names of the cells whose violation its outputs show, in order.
+
+    Raises
+    ------
+    :exc:`FlowError`
+        If a property did not arrive.
+    """
+    for name in ("run.aig", "run.ywm"):
+        (folder / name).unlink(missing_ok=True)
+    (folder / "top.il").write_text(design.text)
+    (folder / "covers.v").write_text(_COVERS)
+    run_yosys(_READ + _RUN, folder, "run")
+    mapped = json.loads(_made(folder, "run.ywm"))
+    shown = {kind: [name for (name,) in mapped[f"{kind}s"]] for kind in ("assert", "assume")}
+    known = claims(design.text)
+    for kind, others in (("assert", ("assert", "cover")), ("assume", ("assume",))):
+        names = sorted(name for name, (found, _) in known.items() if found in others)
+        if sorted(shown[kind]) != names or len(names) != sum(design.counts[k] for k in others):
+            raise FlowError(f"every property must be followed, and of {kind}s some are not")
+    return shown["assert"]
 
 
 def run_yosys(script: str, folder: Path, name: str) -> None:

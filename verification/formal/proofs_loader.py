@@ -3,6 +3,9 @@
 
 from blindvisor.verification.formal.engine_spec import EngineSpec
 from blindvisor.verification.formal.hash_spec import HashSpec
+from blindvisor.verification.formal.loader_environment import WELL, Wish
+from blindvisor.verification.formal.loader_pair_spec import LoaderPairSpec
+from blindvisor.verification.formal.loader_spec import LoaderSpec
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.formal.savenumber_spec import SaveNumberSpec
 
@@ -36,5 +39,35 @@ LOADER_PROOFS = (
         engine=Engine.INDUCTION,
         base_steps=20,
         controls=("hash-time-of-data", "hash-kept"),
+    ),
+    Proof(
+        name="loader",
+        promises=("P3", "P6"),
+        spec=LoaderSpec,
+        engine=Engine.INDUCTION,
+        cover_steps=1200,
+        runs=tuple(lambda wish=wish: LoaderSpec(wish) for wish in Wish),
+        seconds=600,
+        controls=(
+            "contents-tag",
+            "key-tag",
+            "tag-32-bits",
+            "old-version-accepted",
+            "old-state-accepted",
+            "store-row-not-kept",
+            "store-not-durable",
+        ),
+        large=True,
+    ),
+    Proof(
+        name="loader-secrets",
+        promises=("P7",),
+        spec=LoaderPairSpec,
+        engine=Engine.INDUCTION,
+        cover_steps=1200,
+        runs=tuple(lambda wish=wish: LoaderPairSpec(wish) for wish in WELL),
+        seconds=900,
+        controls=("loader-address-tells", "loader-waits-by-key"),
+        large=True,
     ),
 )

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proofs of a compute cluster's parts, other than those of the checks on the mesh's border."""
 
+from dataclasses import replace
+
 from blindvisor.hdl.config import CONFIGURATIONS
 from blindvisor.hdl.smmu.faults import FaultRecord
 from blindvisor.hdl.smmu.smmu import FAULT_SOURCES
 from blindvisor.verification.formal.channel_table_spec import ChannelTableSpec
 from blindvisor.verification.formal.faults_spec import FaultRecordSpec
 from blindvisor.verification.formal.initiator_spec import InitiatorSpec
+from blindvisor.verification.formal.interconnect_spec import InterconnectSpec
 from blindvisor.verification.formal.interrupts_spec import InterruptsSpec
 from blindvisor.verification.formal.laneport_spec import LanePortSpec
 from blindvisor.verification.formal.proof import Engine, Proof
@@ -92,6 +95,19 @@ TILE_PROOFS = (
         ),
     ),
     Proof(
+        name="interconnect",
+        promises=("P5", "P8"),
+        spec=lambda: InterconnectSpec(replace(_REFERENCE, name="two-cores", cores=2)),
+        controls=(
+            "interconnect-runs-always",
+            "interconnect-not-blocked",
+            "interconnect-answers-all",
+            "interconnect-wraps",
+            "interconnect-order-kept",
+            "interconnect-unfair",
+        ),
+    ),
+    Proof(
         name="scrub",
         promises=("P5",),
         spec=lambda: ScrubSpec(words=32),
@@ -99,4 +115,4 @@ TILE_PROOFS = (
         controls=("scrub-memory", "scrub-half", "free-without-scrub", "power-on-clean"),
     ),
 )
-"""By the way of a request: record, table, lane, target, initiator, window, and the end."""
+"""By the way of a request: record, table, lane, target, initiator, window, interconnect, end."""

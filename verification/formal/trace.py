@@ -8,13 +8,15 @@ from vcd.reader import TokenKind, tokenize
 __all__ = ["listing"]
 
 
-def listing(path: Path, *, most: int = 24) -> str:
+def listing(path: Path, *, most: int = 24, latest: int = 80) -> str:
     """Return the values of the top's signals in every time step of a VCD file.
 
     Parameters
     ----------
     most : :class:`int`
         Signals shown: those that change come first.
+    latest : :class:`int`
+        Times shown, the last ones.
     """
     names: dict[str, str] = {}
     values: dict[str, list[str]] = {}
@@ -46,7 +48,7 @@ def listing(path: Path, *, most: int = 24) -> str:
     ordered = sorted(rows, key=lambda name: (len(set(rows[name])) == 1, name))
     width = max((len(name) for name in ordered[:most]), default=0)
     return "\n".join(
-        f"  {name:<{width}}  " + " ".join(f"{value:>8}" for value in rows[name])
+        f"  {name:<{width}}  " + " ".join(f"{value:>8}" for value in rows[name][-latest:])
         for name in ordered[:most]
     )
 

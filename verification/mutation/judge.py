@@ -122,6 +122,7 @@ class Inquiry:
         self._session, self._cache, self._work = session, cache, work
         self._numbers = {mutant.name: n for n, mutant in enumerate(session.mutants, 1)}
         self._switches: dict[str, Switch] = {}
+        self._inductive: set[str] = set()
         cache.mkdir(exist_ok=True)
         if any(self._known(mutant) is None for mutant in session.mutants):
             self._make()
@@ -144,8 +145,11 @@ class Inquiry:
         """Make sure that the block itself is not taken for a mutant."""
         proof, switch = bench.proof, self._switches[bench.proof.name]
         why = switch.search(0, folder, steps=bench.judge.steps, seconds=_SEARCH).claim
-        if proof.engine is Engine.INDUCTION and not why:
-            _, why = switch.step(0, folder, steps=proof.steps, seconds=_PROOF)
+        holds, detail = switch.step(0, folder, steps=proof.steps, seconds=_PROOF)
+        if holds:
+            self._inductive.add(proof.name)
+        elif proof.engine is Engine.INDUCTION:
+            why = why or detail
         if why:
             raise FlowError(f"{proof.name} must hold without a mutant, and did not: {why}")
 
@@ -190,7 +194,7 @@ class Inquiry:
         for bench in benches:
             proof, switch = bench.proof, self._switches[bench.proof.name]
             seconds = min(proof.seconds, _PROOF)
-            if proof.engine is Engine.PDR:
+            if proof.name not in self._inductive:
                 holds, detail = switch.prove(number, work, seconds=seconds)
             elif reached[proof.name] < proof.steps:
                 holds, detail = None, "no base case"

@@ -13,7 +13,7 @@ from blindvisor.verification.formal.flow import Design, FlowError, Prepared, run
 from blindvisor.verification.mutation.mutants import SELECT, Block, Mutant
 from blindvisor.verification.mutation.netlist import Netlist
 
-__all__ = ["Comparison", "Found", "Switch", "claims_of"]
+__all__ = ["Comparison", "Found", "Switch"]
 
 _NONE = {SELECT: 0}
 _SOON = 12  # time steps
@@ -90,10 +90,10 @@ class Switch:
                 f"every assertion must arrive at the solver: {design.counts['assert']} are"
                 f" written, {len(netlist.bad)} are in the netlist of the mutants"
             )
-        names = claims_of(design)
+        names = flow.claims(design.text)
         return cls(
             netlist=netlist,
-            claims=tuple(names.get(cell, cell) for cell in cells),
+            claims=tuple(names[cell][1] for cell in cells),
         )
 
     def search(self, number: int, folder: Path, *, steps: int, seconds: float) -> Found:
@@ -176,12 +176,6 @@ class Comparison:
         checked = re.search(r"^Verification of invariant .* was successful\.", text, re.MULTILINE)
         proved = re.search(r"^Property proved\.", text, re.MULTILINE)
         return bool(checked and proved) and "was asserted in frame" not in text
-
-
-def claims_of(design: Design) -> dict[str, str]:
-    """Return the claims that stand in a specification, by the names of the cells they become."""
-    found = re.findall(r'cell \$check \\?(\S+)\n\s*parameter \\FORMAT "([^"]*)"', design.text)
-    return dict(found)
 
 
 def _abc(script: str, folder: Path) -> str:

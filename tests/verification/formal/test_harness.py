@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -394,47 +393,6 @@ def test_pdr_without_abc_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_missing_yosys_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FlowError, match=r"absent-yosys, which is not installed"):
         flow.tool("absent-yosys")
-
-
-def test_the_cache_answers_for_the_same_design_alone(tmp_path: Path) -> None:
-    assert not prove(proof_of(good), tmp_path, engine=Engine.INDUCTION).cached
-    assert prove(proof_of(good), tmp_path, engine=Engine.INDUCTION).cached
-    # The same name, another specification, another way to prove it.
-    verdict = prove(proof_of(wrong, steps=8), tmp_path, engine=Engine.INDUCTION)
-    assert verdict.outcome is Outcome.FAILED
-    assert not prove(proof_of(good, steps=3), tmp_path, engine=Engine.INDUCTION).cached
-
-
-def test_only_what_is_proven_is_cached(tmp_path: Path) -> None:
-    for _ in range(2):
-        verdict = prove(proof_of(wrong, steps=8), tmp_path, engine=Engine.INDUCTION)
-        assert (verdict.outcome, verdict.cached) == (Outcome.FAILED, False)
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "{", "7", "[]", "null", "{}", '{"outcome": "sure"}', '{"outcome": "proven", "x": 1}'],
-)
-def test_a_broken_cache_file_is_proved_again(tmp_path: Path, content: str) -> None:
-    entry = tmp_path / "entry.json"
-    entry.write_text(content)
-    assert proof._cached(entry, "tiny") is None
-
-
-@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.REFUSED])
-def test_a_cached_failure_is_not_taken_for_an_answer(tmp_path: Path, outcome: Outcome) -> None:
-    entry = tmp_path / "entry.json"
-    entry.write_text(json.dumps({"name": "tiny", "outcome": outcome.value}))
-    assert proof._cached(entry, "tiny") is None
-
-
-def test_another_version_of_a_tool_is_another_cache_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny, design = proof_of(good), flow.convert(Spec(good))
-    key = proof._key(tiny, Engine.INDUCTION, design)
-    assert proof._key(tiny, Engine.INDUCTION, design) == key
-    assert proof._key(replace(tiny, cover_steps=13), Engine.INDUCTION, design) != key
-    monkeypatch.setattr(proof.importlib.metadata, "version", lambda name: "0")
-    assert proof._key(tiny, Engine.INDUCTION, design) != key
 
 
 @pytest.mark.parametrize(

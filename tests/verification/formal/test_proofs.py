@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from blindvisor.sw.cli.prove import TABLE
+from blindvisor.sw.cli.prove import FOLDER, TABLE
 from blindvisor.verification.controls.catalogue import FAULTS
+from blindvisor.verification.formal import control
 from blindvisor.verification.formal.catalogue import PROOFS
 from blindvisor.verification.formal.control import refute
 from blindvisor.verification.formal.engines import pdr_available
@@ -22,20 +23,26 @@ def without_its_size(name: str) -> str:
 
 @pytest.mark.formal
 @pytest.mark.parametrize("proof", SMALL, ids=lambda proof: proof.name)
-def test_a_small_proof_holds(tmp_path: Path, proof: Proof) -> None:
+def test_a_small_proof_holds(proof: Proof) -> None:
     if proof.engine is Engine.PDR and not pdr_available():
         pytest.skip("PDR needs berkeley-abc, which is not installed")
-    verdict = prove(proof, tmp_path, use_cache=False)  # what was proved before does not count
-    assert not verdict.cached
+    verdict = prove(proof, FOLDER, listed=True)  # at once if nothing has changed that it is about
     assert verdict.outcome is Outcome.PROVEN, f"{verdict.detail}\n{verdict.trace}"
 
 
 @pytest.mark.formal
-def test_a_planted_fault_makes_its_proof_fail(tmp_path: Path) -> None:
+def test_a_planted_fault_makes_its_proof_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # One of an engine that is everywhere; `blindvisor prove --control` plants all.
     verdict = refute("interrupts", "mailbox-outlives", tmp_path)
     assert verdict.outcome is Outcome.FAILED
     assert verdict.trace
+    monkeypatch.setattr(control, "planted", None)  # the next one must need no gateware
+    again = refute("interrupts", "mailbox-outlives", tmp_path)
+    assert (again.outcome, again.trace, again.cached) == (verdict.outcome, verdict.trace, True)
+    with pytest.raises(TypeError):
+        refute("interrupts", "mailbox-outlives", tmp_path, use_cache=False)
 
 
 def test_every_proof_has_planted_faults_that_exist() -> None:
