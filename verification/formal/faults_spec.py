@@ -73,7 +73,7 @@ class FaultRecordSpec(wiring.Component):
         was_first = Signal(4)
         m.d.sync += [was_asked.eq(asked), was_count.eq(count), was_first.eq(first)]
         m.d.comb += [
-            Assert(Value.cast(registers["record"])[:20] == Cat(count, first), "INVARIANT"),
+            Assert(Value.cast(registers["record"]) == Cat(count, first), "INVARIANT"),
             Assert(dut.reply_valid == was_asked, "REPLY"),
             Assert(dut.reply.ok == was_asked, "REPLY"),
             Assert(dut.reply.data[:16] == Mux(was_asked, was_count, 0), "P9-COUNT"),

@@ -57,7 +57,7 @@ TARGETS = {
         )
     },
     "interrupts": _alone("interrupts", most=40),
-    "scrubber": Target(judges=(Judge(proof="scrub", instances=("scrubber",), steps=36),)),
+    "scrubber": _alone("scrubber", most=200, steps=34),
     "router": _alone("router", most=30),
     "leaf": _alone("node"),
     "root": _alone("root", steps=20),
