@@ -13,12 +13,17 @@ NOC_PROOFS = (
     *(
         Proof(
             name=f"router-pair-{depth}",
-            promises=("P12",),
+            promises=("P5", "P12"),
             spec=lambda depth=depth: RouterPairSpec(fifo_depth=depth),
             engine=Engine.INDUCTION,
             base_steps=8 if depth == 2 else 1,
             seconds=300,
-            controls=("router-one-at-a-time", "router-shared-lock", "router-waits-for-all")
+            controls=(
+                "router-one-at-a-time",
+                "router-shared-lock",
+                "router-waits-for-all",
+                "router-order-kept",
+            )
             if depth == 2
             else (),
             large=depth > 2,
