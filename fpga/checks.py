@@ -17,7 +17,7 @@ PROTECTION = {
     "smmu.lifecycle.state": 3,
     "smmu.lifecycle.zeroing": 1,
     "smmu.lifecycle.clean": 1,
-    "smmu.channels.valid": 1,
+    "smmu.channels.valid0": 1,
     "smmu.faults.record": 20,
     "smmu.request_egress.swallowing": 1,
     "smmu.response_egress.swallowing": 1,
@@ -26,7 +26,7 @@ PROTECTION = {
     "scrubber.index": 5,
     "node.phase": 2,
 }
-"""Registers of a tile's protection, and how many flip-flops of each must be left."""
+"""Registers of a tile's protection, and how many of their bits must still be flip-flops."""
 
 PACKET_PATHS = (
     ("request_out", "mesh_request_out"),
@@ -40,23 +40,29 @@ Cells = Mapping[str, Any]
 
 
 def check_netlist(
-    cells: Cells, family: Family, *, multiply: bool, memory_rams: int, tile: str = ""
+    module: Mapping[str, Any],
+    family: Family,
+    *,
+    multiply: bool,
+    memory_rams: int,
+    registers: Mapping[str, int] = PROTECTION,
 ) -> list[str]:
-    """Return what is wrong with the netlist of a tile; nothing if all is well.
+    """Return what is wrong with the flattened netlist of a tile; nothing if all is well.
 
     Parameters
     ----------
-    cells : mapping
-        Of the flattened netlist, as yosys writes them to JSON.
+    module : mapping
+        As yosys writes it to JSON: cells and names of nets.
     family : :class:`Family`
         Of the FPGA.
     multiply : :class:`bool`
         Whether the cores have multipliers.
     memory_rams : :class:`int`
         Block RAMs that a cluster's memory should take.
-    tile : :class:`str`
-        Prefix of the tile's blocks, with its dot.
+    registers : mapping
+        Which registers must be left, with how many flip-flops.
     """
+    cells, nets = module["cells"], module["netnames"]
     types = Counter(cell["type"] for cell in cells.values())
     wrong = []
     multipliers = sum(number for kind, number in types.items() if family.dsp.get(kind))
@@ -65,15 +71,20 @@ def check_netlist(
     rams = sum(
         family.ebr.get(cell["type"], 0)
         for name, cell in cells.items()
-        if _plain(name).startswith(f"{tile}memory.{MEMORY_NAME}")
+        if _plain(name).startswith(f"memory.{MEMORY_NAME}")
     )
     if rams != memory_rams:
         wrong.append(f"memory: {rams} block RAMs, not {memory_rams}")
-    names = [_plain(name) for name, cell in cells.items() if cell["type"].startswith(family.ff)]
-    for register, least in PROTECTION.items():
-        left = sum(name.startswith(f"{tile}{register}") for name in names)
+    held = {
+        bit
+        for cell in cells.values()
+        if cell["type"].startswith(family.ff)
+        for bit in cell["connections"]["Q"]
+    }
+    for register, least in registers.items():
+        left = len(held & set(nets[register]["bits"])) if register in nets else 0
         if left < least:
-            wrong.append(f"protection: {left} flip-flops of {tile}{register}, not {least}")
+            wrong.append(f"protection: {left} flip-flops of {register}, not {least}")
     return wrong
 
 
