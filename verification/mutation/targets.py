@@ -37,15 +37,18 @@ class Target:
         Mutants, if no other number is asked for.
     parts : :class:`tuple` of :class:`str`
         Parts of it that are mutated, ``.NAME`` or nothing for itself; if empty all of it.
+    large : :class:`bool`
+        Mutated only if it is named, and not in the table.
     """
 
     judges: tuple[Judge, ...]
     most: int = 60
     parts: tuple[str, ...] = ()
+    large: bool = False
 
 
-def _alone(proof: str, *, most: int = 60, **judge: int) -> Target:
-    return Target(judges=(Judge(proof=proof, **judge),), most=most)
+def _alone(proof: str, *, most: int = 60, large: bool = False, steps: int = 12) -> Target:
+    return Target(judges=(Judge(proof=proof, steps=steps),), most=most, large=large)
 
 
 TARGETS = {
@@ -58,11 +61,11 @@ TARGETS = {
     },
     "interrupts": _alone("interrupts", most=40),
     "scrubber": _alone("scrubber", most=200, steps=34),
-    "router": _alone("router", most=30),
     "leaf": _alone("node"),
     "root": _alone("root", steps=20),
     "guard": _alone("guard"),
-    "attest": _alone("attest"),
-    "monitor": _alone("monitor-ends-2", most=30, steps=3),
+    "attest": _alone("attest", most=30, steps=3),
+    "router": _alone("router", large=True),
+    "monitor": _alone("monitor-ends-2", most=30, large=True, steps=3),
 }
 """By name, in the order of the design's parts."""
