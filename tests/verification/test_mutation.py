@@ -5,6 +5,8 @@
 import json
 import tomllib
 from dataclasses import replace
+from itertools import product
+from pathlib import Path
 
 import pytest
 from amaranth import Module, Signal
@@ -16,13 +18,20 @@ from blindvisor.sw.cli import main
 from blindvisor.sw.cli import mutate as command
 from blindvisor.verification.formal.catalogue import PROOFS
 from blindvisor.verification.formal.engines import pdr_available
-from blindvisor.verification.formal.flow import FlowError, convert
+from blindvisor.verification.formal.flow import FlowError, convert, run_yosys
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.mutation import judge
 from blindvisor.verification.mutation.judge import SURVIVORS, Fate, explanations, prepare
 from blindvisor.verification.mutation.mutants import find_block, make_mutants
+from blindvisor.verification.mutation.netlist import Netlist
+from blindvisor.verification.mutation.switch import Switch
+from blindvisor.verification.mutation.table import good, render
+from blindvisor.verification.mutation.targets import TARGETS, Target
 
-pytestmark = pytest.mark.formal
+pytestmark = [
+    pytest.mark.formal,
+    pytest.mark.skipif(not pdr_available(), reason="mutants are judged by berkeley-abc"),
+]
 
 
 class And(wiring.Component):
@@ -48,16 +57,17 @@ class AndSpec(wiring.Component):
     a: Signal
     b: Signal
 
-    def __init__(self, dut: And, *, whole: bool) -> None:
+    def __init__(self, dut: And, *, whole: bool, wrong: bool = False) -> None:
         self.dut = dut
         self._whole = whole
+        self._wrong = wrong
         super().__init__({"a": In(1), "b": In(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.dut = dut = self.dut
         m.d.comb += [dut.a.eq(self.a), dut.b.eq(self.b)]
-        m.d.comb += Assert(dut.both == (self.a & self.b), "P8-BOTH")
+        m.d.comb += Assert(dut.both == (self.a & (self.b | self._wrong)), "P8-BOTH")
         if self._whole:
             m.d.comb += Assert(dut.one == (self.a | self.b), "P8-ONE")
         seen = Signal()
@@ -66,20 +76,25 @@ class AndSpec(wiring.Component):
         return m
 
 
-def proof(*, whole: bool) -> Proof:
+def proof(*, whole: bool, wrong: bool = False) -> Proof:
     return Proof(
         name="and",
         promises=("P8",),
-        spec=lambda: AndSpec(And(), whole=whole),
+        spec=lambda: AndSpec(And(), whole=whole, wrong=wrong),
         engine=Engine.INDUCTION,
         solver="yices",
     )
 
 
+def session(monkeypatch, tmp_path, *, most: int | None, whole: bool, wrong: bool = False):
+    monkeypatch.setitem(judge.PROOFS, "and", proof(whole=whole, wrong=wrong))
+    monkeypatch.setitem(TARGETS, "and", Target(judges=(judge.Judge(proof="and"),)))
+    return prepare("and", tmp_path, most=most)
+
+
 def judged(monkeypatch, tmp_path, *, whole: bool, most: int | None = 8):
-    monkeypatch.setitem(judge.PROOFS, "and", proof(whole=whole))
-    monkeypatch.setattr(judge, "modules", lambda: {"and": And})
-    return list(prepare("and", tmp_path, most=most).run(tmp_path, jobs=1))
+    mutants = session(monkeypatch, tmp_path, whole=whole, most=most)
+    return list(mutants.run(tmp_path, jobs=1))
 
 
 def test_a_whole_specification_kills_and_a_survivor_is_what_it_forgot(monkeypatch, tmp_path):
@@ -97,18 +112,15 @@ def test_a_whole_specification_kills_and_a_survivor_is_what_it_forgot(monkeypatc
     assert all("Y=(both)" in mutant.where for mutant in killed)
 
 
-@pytest.mark.skipif(not pdr_available(), reason="a comparison needs berkeley-abc")
 def test_only_what_does_the_same_is_equivalent(monkeypatch, tmp_path):
-    monkeypatch.setitem(judge.PROOFS, "and", proof(whole=False))
-    monkeypatch.setattr(judge, "modules", lambda: {"and": And})
-    session = prepare("and", tmp_path, most=None)
+    every = session(monkeypatch, tmp_path, whole=False, most=None)
     inputs = {
         mutant.name.split()[0]: mutant
-        for mutant in session.mutants
+        for mutant in every.mutants
         if "$dff" in mutant.where and "Q=(stuck)" in mutant.where
     }
-    (nothing,) = replace(session, mutants=[inputs["const0"]]).run(tmp_path, jobs=1)
-    (something,) = replace(session, mutants=[inputs["const1"]]).run(tmp_path, jobs=1)
+    (nothing,) = replace(every, mutants=[inputs["const0"]]).run(tmp_path, jobs=1)
+    (something,) = replace(every, mutants=[inputs["const1"]]).run(tmp_path, jobs=1)
     assert nothing.fate is Fate.EQUIVALENT
     assert something.fate is Fate.SURVIVED  # it changes what the specification forgot
 
@@ -128,11 +140,18 @@ def test_no_verdict_is_unknown(monkeypatch, tmp_path):
     def refuse(*_args, **_named):
         raise FlowError("yosys had a bad day")
 
-    monkeypatch.setattr(judge, "translate", refuse)
+    monkeypatch.setattr(Switch, "search", refuse)
+    monkeypatch.setattr(judge.Inquiry, "_check", lambda *_: None)
     (one,) = judged(monkeypatch, tmp_path, whole=True, most=1)
     assert one.fate is Fate.UNKNOWN
-    assert one.by == "and: yosys had a bad day"
-    assert not (tmp_path / "cache").exists()
+    assert one.by == "yosys had a bad day"
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_proof_that_fails_without_a_mutant_judges_none(monkeypatch, tmp_path):
+    mutants = session(monkeypatch, tmp_path, whole=True, wrong=True, most=2)
+    with pytest.raises(FlowError, match="must hold without a mutant, and did not: P8-BOTH"):
+        list(mutants.run(tmp_path, jobs=1))
 
 
 def test_mutants_depend_on_the_block_alone(tmp_path):
@@ -147,9 +166,49 @@ def test_mutants_depend_on_the_block_alone(tmp_path):
     assert len(lists[0][1]) > 10
 
 
-def test_a_specification_without_a_block_is_refused():
-    with pytest.raises(FlowError, match="must name it `dut`"):
-        find_block(replace(convert(PROOFS["egress"].spec()), text="module \\top\nend\n"))
+def test_a_block_must_be_there_and_its_instances_equal():
+    design = convert(AndSpec(And(), whole=True))
+    with pytest.raises(FlowError, match="must be in its specification, not so other"):
+        find_block(design, ("dut", "other"))
+    twice = design.text + design.text.replace(r"\top.dut", r"\top.other")
+    assert find_block(replace(design, text=twice), ("dut", "other")).digest
+    different = twice.replace("module \\top.other\n", "module \\top.other\n  wire \\more\n")
+    with pytest.raises(FlowError, match="dut and other differ"):
+        find_block(replace(design, text=different), ("dut", "other"))
+
+
+def values(netlist: Netlist, inputs: tuple[int, ...]) -> list[int]:
+    """Return the outputs of a netlist without registers."""
+    known = [0, *inputs]
+
+    def value(literal: int) -> int:
+        return known[literal >> 1] ^ (literal & 1)
+
+    for one, other in netlist.gates:
+        known.append(value(one) & value(other))
+    return [value(literal) for literal in (*netlist.outputs, *netlist.bad)]
+
+
+def test_netlists_are_read_written_given_values_and_compared(tmp_path):
+    (tmp_path / "top.v").write_text(
+        "module top(input [1:0] a, input b, output x, y);\n"
+        "assign x = a[0] ^ (a[1] & b); assign y = ~(a[1] | b);\nendmodule\n"
+    )
+    script = "read_verilog top.v\naigmap\nwrite_aiger -map top.aim top.aig\n"
+    run_yosys(script, tmp_path, "aiger")
+    netlist = Netlist.read(tmp_path / "top.aig")
+    netlist.write(tmp_path / "copy.aig")
+    assert (tmp_path / "copy.aig").read_bytes() == (tmp_path / "top.aig").read_bytes().split(
+        b"\nc\n"
+    )[0].split(b"i0 ")[0]
+    for bits in product((0, 1), repeat=3):
+        a0, a1, b = (bits[netlist.names[name][bit]] for name, bit in (("a", 0), ("a", 1), ("b", 0)))
+        assert values(netlist, bits) == [a0 ^ (a1 & b), 1 - (a1 | b)]
+        assert values(netlist.given(a=2, b=b, unused=1), bits) == [b, 0]
+        assert values(netlist.compared({"b": 0}, {"b": 1}), bits) == [1]
+    assert values(netlist.compared({"b": 1}, {"b": 1}), (0, 1, 0)) == [0]
+    with pytest.raises(ValueError, match="must be in binary AIGER"):
+        Netlist.read(Path(__file__))
 
 
 @pytest.mark.parametrize("module", tomllib.loads(SURVIVORS.read_text()))
@@ -190,22 +249,35 @@ def test_too_few_killed_or_an_unexplained_survivor_is_a_failure() -> None:
     killed = judge.Judged(mutant=mutant, fate=Fate.KILLED)
     survivor = judge.Judged(mutant=mutant, fate=Fate.SURVIVED, why="equivalent: it is")
     unknown = judge.Judged(mutant=mutant, fate=Fate.UNKNOWN, why="equivalent: it is")
-    assert command._good([killed] * 19 + [survivor])
-    assert not command._good([killed] * 18 + [survivor])
-    assert not command._good([killed] * 19 + [replace(survivor, why="")])
-    assert not command._good([killed] * 19 + [unknown])
+    assert good([killed] * 19 + [survivor])
+    assert not good([killed] * 18 + [survivor])
+    assert not good([killed] * 19 + [replace(survivor, why="")])
+    assert not good([killed] * 19 + [unknown])
     equivalent = replace(survivor, fate=Fate.EQUIVALENT, why="")
-    assert command._good([killed] * 19 + [equivalent] * 9)
-    assert not command._good([killed] * 18 + [survivor] + [equivalent] * 9)
-    assert not command._good([equivalent])
+    assert good([killed] * 19 + [equivalent] * 9)
+    assert not good([killed] * 18 + [survivor] + [equivalent] * 9)
+    assert not good([equivalent])
+    page = render({"and": [replace(killed, by="and: P8-BOTH")] * 3 + [survivor, equivalent]})
+    assert "| `and` | 5 | 3 | 1 | 1 | 0 | 75.0% | `and` 3 |" in page
+    assert "* `and`: `inv x.Y[0]` (``): equivalent: it is\n" in page
 
 
-@pytest.mark.parametrize("arguments", [["mutate", "nothing"], ["mutate"]])
+def test_the_page_tells_of_every_module_and_of_no_failure() -> None:
+    rows = [line.split(" | ") for line in command.TABLE.read_text().splitlines()]
+    found = {cells[0].strip("|` "): cells for cells in rows if cells[0].startswith("| `")}
+    assert list(found) == list(TARGETS), "blindvisor mutate --table writes the page"
+    for cells in found.values():
+        assert cells[5] == "0"
+        assert float(cells[6].rstrip("%")) >= 95
+
+
+@pytest.mark.parametrize("arguments", [["mutate", "nothing"], ["mutate", "egress", "--table"]])
 def test_bad_input_is_told(arguments, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert "module" in capsys.readouterr().err
 
 
-def test_modules_come_from_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_judges_are_proofs_of_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["mutate", "--list"]) == 0
-    assert {"egress", "ingress", "lifecycle"} <= set(capsys.readouterr().out.split()) <= set(PROOFS)
+    assert capsys.readouterr().out.split() == list(TARGETS)
+    assert {one.proof for target in TARGETS.values() for one in target.judges} <= set(PROOFS)

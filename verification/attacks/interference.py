@@ -73,7 +73,8 @@ def _flood_the_mesh(world: World) -> None:
     world.victim_lives = False
     targets = [TARGET, (row.width - 1) << 28 | TARGET]
     alone = measure(world, targets)
-    x, y = (row.x - home.x) & 15, (row.y - home.y) & 15
+    # At the cluster that the remote loads go to: there both would meet.
+    x, y = (row.x + row.width - 1 - home.x) & 15, (row.y - home.y) & 15
     program = _storm(x << 28 | y << 24 | TARGET)
     world.start(ACCOMPLICE, home, program)
     beside = measure(world, targets)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Properties of the attestation channel, for every owner, every loader and every clear."""
 
-from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.hdl import Assert, Assume, Cover
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
-from blindvisor.hdl.abi import REPORT_WORDS, ChannelRegister
+from blindvisor.hdl.abi import REPORT_WORDS, ChannelKind, ChannelRegister
 from blindvisor.hdl.iocluster.attest import NONCE_WORDS, AttestChannel
 from blindvisor.hdl.iocluster.channel import ACCESS
 from blindvisor.verification.formal.inner import opened
@@ -24,9 +24,15 @@ class AttestSpec(wiring.Component):
         since the last clear, and is there only once the loader has given all.
     P10-NONCE
         The nonce that the loader sees while a report is wanted is what was written since the last
-        clear.
+        clear; whatever it sees at other times is of nobody but the owner since then.
     P10-CLEAR
         A clear cancels in its cycle; after it the channel wants no report, and takes a nonce.
+    P8-ANSWER
+        STATUS tells whether a word can be read or written, ENABLE what was written to it since the
+        last clear; DATA that has no word or takes none, and any other access, get an error. Without
+        data that are meant to be read, and without an access, there are none.
+    P11-ENABLED
+        The interrupt follows from ENABLE and STATUS.
     P12-TAKEN
         While a report is wanted a word is taken in every cycle, whatever the owner does.
     INVARIANT
@@ -114,12 +120,17 @@ class AttestSpec(wiring.Component):
         held = registers["nonce"].word_select((NONCE_WORDS + number - written)[:3], 32)
         m.d.comb += Assert((written <= number) | (held == nonce_word), "INVARIANT")
 
+        taken = Signal(256)  # all that was written, the newest word at the top
+        with m.If(on_data & self.access.write & ~wanted):
+            m.d.sync += taken.eq(Cat(taken[32:], self.access.data))
+        with m.If(self.clear):
+            m.d.sync += taken.eq(0)
+        m.d.comb += Assert(report.nonce == taken, "P10-NONCE")
+
         answer = guest.answer
-        allowed = Mux(self.access.write, ~wanted, whole)
-        with m.If(on_data):
-            m.d.comb += Assert(answer.error == ~allowed, "P10-WORD: when there is one")
         with m.If(on_data & ~self.access.write & whole & (read == self.watched)):
             m.d.comb += Assert(answer.data == word, "P10-WORD")
+        self._registers(m, registers["end.enable"], wanted=wanted, whole=whole)
         with m.If(report.valid):
             seen = report.nonce.word_select(number, 32)
             m.d.comb += Assert(seen == nonce_word, "P10-NONCE")
@@ -132,3 +143,33 @@ class AttestSpec(wiring.Component):
             Cover(on_data & ~self.access.write & whole & (read == self.watched), "read"),
         ]
         return m
+
+    def _registers(self, m: Module, kept: Signal, *, wanted: Value, whole: Value) -> None:
+        """Compare the answer to each access with what its register must say."""
+        guest, access = self.dut.guest, self.access
+        reads = access.valid & ~access.write
+        good, data, enable = Signal(), Signal(32), Signal(2)
+        states = Cat(whole, ~wanted)
+        with m.Switch(access.register):
+            with m.Case(ChannelRegister.STATUS):
+                m.d.comb += good.eq(reads)
+                with m.If(reads):
+                    m.d.comb += data.eq(Cat(states, Const(0, 6), Const(ChannelKind.ATTEST.value)))
+            with m.Case(ChannelRegister.DATA):
+                m.d.comb += good.eq(Mux(access.write, ~wanted, whole))
+            with m.Case(ChannelRegister.ENABLE):
+                m.d.comb += good.eq(1)
+                with m.If(reads):
+                    m.d.comb += data.eq(enable)
+                with m.If(access.valid & access.write):
+                    m.d.sync += enable.eq(access.data)
+        with m.If(self.clear):
+            m.d.sync += enable.eq(0)
+        word = reads & whole & (access.register == ChannelRegister.DATA)
+        m.d.comb += [
+            Assert(kept == enable, "INVARIANT"),
+            Assert(guest.answer.error == (access.valid & ~good), "P8-ANSWER"),
+            Assert(word | (guest.answer.data == data), "P8-ANSWER"),
+            Assert(guest.interrupt == (enable & states).any(), "P11-ENABLED"),
+            Cover(guest.interrupt & whole, "a report is told of"),
+        ]

@@ -12,6 +12,7 @@ from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.iocluster.channel import ACCESS
 from blindvisor.hdl.iocluster.guard import DENIED_WIDTH, ROW, UPDATE, ChannelGuard
 from blindvisor.hdl.ionet.service import ANSWER, REQUEST
+from blindvisor.verification.formal.inner import opened
 
 __all__ = ["ChannelGuardSpec"]
 
@@ -29,11 +30,13 @@ class ChannelGuardSpec(wiring.Component):
     P10-CLEAR
         The device is cleared in the cycle in which its row is written, and in no other.
     P8-ERROR
-        Every other request gets an error and no data.
+        Every other request gets an error and no data, and without a request there is no answer.
     P9-COUNT
         Each request refused for want of ownership counts one, up to the largest value.
     P11-OWNER
         A cluster sees the device's interrupt exactly when its owner owns the channel.
+    INVARIANT
+        What the induction rests on: the guard knows the owner that was looked up.
 
     Assumed: ``watched`` is constant. Not covered: whether the owner that the monitor looks up is
     right.
@@ -64,7 +67,8 @@ class ChannelGuardSpec(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Keep the watched channel's owner and the asking cluster's in words of their own."""
         m = Module()
-        m.submodules.dut = dut = self.dut
+        dut = self.dut
+        m.submodules.dut, registers = opened(dut)
         m.d.comb += [
             dut.root.cluster.eq(self.cluster),
             dut.root.request.eq(self.request),
@@ -94,10 +98,11 @@ class ChannelGuardSpec(wiring.Component):
             row.eq(pick(dut.rows)),
         ]
         asker, owner, written = Signal(8), Signal(8), Signal()
+        guest = Signal(4)
         m.d.comb += written.eq(self.update.valid & (self.update.channel == self.watched))
         m.d.sync += asker.eq(self.owner)
         with m.If(written):
-            m.d.sync += owner.eq(self.update.row.owner)
+            m.d.sync += [owner.eq(self.update.row.owner), guest.eq(self.update.row.guest)]
         entitled = (asker == owner) & (owner != 0)
 
         asked = self.request.payload
@@ -105,7 +110,12 @@ class ChannelGuardSpec(wiring.Component):
         past_the_last = self.request.valid & (asked.channel >= len(dut.channels))
         wanted = Cat(1, asked.write, asked.register, asked.data)
         m.d.comb += [
-            Assert(row.owner == owner, "P10-OWNER: the table is what the monitor wrote"),
+            Assert(
+                (row.owner == owner) & (row.guest == guest),
+                "P10-OWNER: the table is what the monitor wrote",
+            ),
+            Assert(registers["owner"] == asker, "INVARIANT"),
+            Assert(dut.lookup == self.cluster, "P10-OWNER: of the cluster that asks"),
             Assert(
                 access.as_value() == Mux(for_watched & entitled, wanted, 0),
                 "P10-OWNER",
@@ -125,6 +135,8 @@ class ChannelGuardSpec(wiring.Component):
             m.d.comb += Assert(told == answer, "P10-ANSWER")
         with m.Elif(for_watched | past_the_last):
             m.d.comb += Assert(told == ANSWER.const({"error": 1}), "P8-ERROR")
+        with m.If(~self.request.valid):
+            m.d.comb += Assert(Value.cast(told) == 0, "P8-ERROR")
 
         count, most = Signal(DENIED_WIDTH), 2**DENIED_WIDTH - 1
         with m.If(for_watched & ~entitled & (count != most)):

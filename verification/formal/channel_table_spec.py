@@ -21,6 +21,9 @@ class ChannelTableSpec(wiring.Component):
     P10-GRANTED
         A guest channel means something exactly if its row was granted after the last clear and not
         revoked since, and then it means what the grant said.
+    P10-KEPT
+        What the number of a row shows beside that stays what its last grant said, be it a
+        revocation; a number beyond the table shows zero.
     P10-CLEAR
         In the cycle after a clear no row means anything; nor does a number beyond the table.
     P11-PENDING
@@ -78,10 +81,10 @@ class ChannelTableSpec(wiring.Component):
         ]
         valid = Signal()
         channel = Signal(4)
+        with m.If(good & (grant.guest == self.watched)):
+            m.d.sync += [valid.eq(grant.valid), channel.eq(grant.channel)]
         with m.If(self.clear):
             m.d.sync += valid.eq(0)
-        with m.Elif(good & (grant.guest == self.watched)):
-            m.d.sync += [valid.eq(grant.valid), channel.eq(grant.channel)]
         was_clear = Signal()
         was_named = Signal()
         was_good = Signal()
@@ -89,8 +92,7 @@ class ChannelTableSpec(wiring.Component):
 
         with m.If(self.guest == self.watched):
             m.d.comb += Assert(dut.granted == valid, "P10-GRANTED")
-            with m.If(valid):
-                m.d.comb += Assert(dut.channel == channel, "P10-GRANTED")
+            m.d.comb += Assert(dut.channel == channel, "P10-KEPT")
         m.d.comb += [
             Assert(~dut.granted | (~was_clear & (self.guest < rows)), "P10-CLEAR"),
             Assert(~dut.granted | (dut.channel < channels), "P10-GRANTED"),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Properties of the fault record, for every sequence of denials, reads and clears."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.hdl import Assert, Cover
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In
 from blindvisor.hdl.abi import Fault
 from blindvisor.hdl.ionet.flits import LEAF_COMMAND, LaneOp
 from blindvisor.hdl.smmu.faults import FaultRecord
+from blindvisor.verification.formal.inner import opened
 
 __all__ = ["FaultRecordSpec"]
 
@@ -25,6 +26,8 @@ class FaultRecordSpec(wiring.Component):
         It holds the kind of the first of them, and NONE if there were none.
     REPLY
         A named FAULT is answered in the next cycle, nothing else is.
+    INVARIANT
+        The record inside is the one kept here, whether it is asked for or not.
 
     Not covered: that the count ever reaches 65535 (more than 5461 cycles); what it does there is
     proved.
@@ -41,7 +44,8 @@ class FaultRecordSpec(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Keep a second record."""
         m = Module()
-        m.submodules.dut = dut = self.dut
+        dut = self.dut
+        m.submodules.dut, registers = opened(dut)
         m.d.comb += [dut.command.eq(self.command), dut.events.eq(self.events)]
         asked = Signal()
         cleared = Signal()
@@ -69,6 +73,7 @@ class FaultRecordSpec(wiring.Component):
         was_first = Signal(4)
         m.d.sync += [was_asked.eq(asked), was_count.eq(count), was_first.eq(first)]
         m.d.comb += [
+            Assert(Value.cast(registers["record"]) == Cat(count, first), "INVARIANT"),
             Assert(dut.reply_valid == was_asked, "REPLY"),
             Assert(dut.reply.ok == was_asked, "REPLY"),
             Assert(dut.reply.data[:16] == Mux(was_asked, was_count, 0), "P9-COUNT"),

@@ -22,7 +22,13 @@ class InitiatorSpec(wiring.Component):
     ------
     P8-PACKET
         A packet is made of one access that a core offered while new ones may start, and is well
-        formed and whole, whatever becomes of the core (reset) or of its access meanwhile.
+        formed and whole, whatever becomes of the core (reset) or of its access meanwhile. What the
+        wires tell of a packet stays until the next one.
+    P12-ORDER
+        Of several cores that may be served, the first one after the last that was is; who was is
+        forgotten with ``hold``.
+    P8-PROMPT
+        While no packet is being sent and an access may start, one begins in the next cycle.
     P8-OUTSTANDING
         A core has at most one request unanswered.
     P8-ONE-ANSWER
@@ -39,6 +45,7 @@ class InitiatorSpec(wiring.Component):
 
     buses: list[Any]
     start: Signal
+    hold: Signal
     own: data.View
     ready: Signal
     responses: stream.Interface
@@ -52,6 +59,7 @@ class InitiatorSpec(wiring.Component):
             {
                 "buses": In(LocalBus(address_width=30)).array(cores),
                 "start": In(1),
+                "hold": In(1),
                 "own": In(COORDINATES),
                 "ready": In(1),
                 "responses": In(stream.Signature(FLIT)),
@@ -70,6 +78,7 @@ class InitiatorSpec(wiring.Component):
         requests = dut.requests
         m.d.comb += [
             dut.start.eq(self.start),
+            dut.hold.eq(self.hold),
             dut.own.eq(self.own),
             requests.ready.eq(self.ready),
             dut.denied.eq(self.denied),
@@ -113,22 +122,31 @@ class InitiatorSpec(wiring.Component):
         with m.If(begins):
             m.d.comb += Assert((might >> sent.core)[0], "P8-PACKET")
             m.d.comb += Assert(~(was_outstanding & starting).any(), "P8-OUTSTANDING")
-        with m.If(requests.valid):
-            with m.Switch(stage):
-                with m.Case(0):
-                    head = Cat(
-                        *(request.x, request.y, self.own, Const(0, 8)),
-                        *(core, request.we, request.sel, Const(0, 1)),
-                    )
-                    m.d.comb += Assert(requests.payload.data == head, "P8-PACKET")
-                    m.d.comb += Assert(~requests.payload.last, "P8-PACKET")
-                with m.Case(1):
-                    m.d.comb += Assert(requests.payload.data == request.word, "P8-PACKET")
-                    m.d.comb += Assert(requests.payload.last == ~request.we, "P8-PACKET")
-                with m.Case(2):
-                    m.d.comb += Assert(requests.payload.data == request.data, "P8-PACKET")
-                    m.d.comb += Assert(requests.payload.last & request.we, "P8-PACKET")
-        m.d.comb += Assert(stage != 3, "P8-PACKET")
+        with m.Switch(stage):
+            with m.Case(0):
+                head = Cat(
+                    *(request.x, request.y, self.own, Const(0, 8)),
+                    *(core, request.we, request.sel, Const(0, 1)),
+                )
+                m.d.comb += Assert(requests.payload.data == head, "P8-PACKET")
+                m.d.comb += Assert(~requests.payload.last, "P8-PACKET")
+            with m.Case(1):
+                m.d.comb += Assert(requests.payload.data == request.word, "P8-PACKET")
+                m.d.comb += Assert(requests.payload.last == ~request.we, "P8-PACKET")
+            with m.Case(2):
+                m.d.comb += Assert(requests.payload.data == request.data, "P8-PACKET")
+                m.d.comb += Assert(requests.payload.last & request.we, "P8-PACKET")
+        m.d.comb += [
+            Assert(stage != 3, "P8-PACKET"),
+            Assert(dut.denied_address == Cat(request.word, request.y, request.x), "P8-PACKET"),
+        ]
+        asks = Signal(self._cores)
+        m.d.comb += asks.eq(
+            Cat(bus.stb for bus in self.buses)
+            & self.start.replicate(self._cores)
+            & ~was_outstanding[: self._cores]
+        )
+        self._order(m, asks=asks, begins=begins, core=core)
         m.d.comb += Assert((~offered & (stage == 0)) | requests.valid, "STREAM")
 
         flit = self.responses.payload
@@ -153,6 +171,7 @@ class InitiatorSpec(wiring.Component):
                     ~bus.ack | (~bus.err & ~denial & ~now[2] & (bus.dat_r == flit.data)),
                     "P8-ONE-ANSWER",
                 ),
+                Assert(~bus.err | denial | (answer & now[2]), "P8-ONE-ANSWER"),
             ]
             answers.append(bus.ack | bus.err)
         m.d.sync += was_outstanding.eq(outstanding & ~Cat(answers))
@@ -169,3 +188,24 @@ class InitiatorSpec(wiring.Component):
             Cover(begins & was_outstanding.any(), "two cores wait"),
         ]
         return m
+
+    def _order(self, m: Module, *, asks: Signal, begins: Signal, core: Signal) -> None:
+        """Compare the core of each packet with who was next, a cycle before it began."""
+        later = Signal(self._cores)  # cores behind the last one that was served
+        first, chosen, was_held, was_asked = Signal(2), Signal(2), Signal(), Signal()
+        for number in reversed(range(self._cores)):
+            with m.If(asks[number] & (later[number] | ~(asks & later).any())):
+                m.d.comb += first.eq(number)
+        m.d.sync += [
+            chosen.eq(first),
+            was_held.eq(self.hold),
+            was_asked.eq(asks.any() & ~self.dut.requests.valid),
+        ]
+        with m.If(begins):
+            m.d.sync += later.eq(Cat(core < number for number in range(self._cores)))
+        with m.If(self.hold | (begins & was_held)):
+            m.d.sync += later.eq(0)
+        m.d.comb += [
+            Assert(~begins | (core == chosen), "P12-ORDER"),
+            Assert(~was_asked | begins, "P8-PROMPT"),
+        ]

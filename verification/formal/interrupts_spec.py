@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Properties of a cluster's interrupts, for every core, every access and all time."""
 
-from amaranth import Array, Cat, Module, Signal, Value
+from amaranth import Array, Cat, Module, Mux, Signal
 from amaranth.hdl import Assert, Assume, Cover
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
@@ -23,6 +23,12 @@ class InterruptsSpec(wiring.Component):
         and from the channel interrupts, and from nothing else.
     P5-HELD
         While ``hold`` is set all is forgotten, and time is 0.
+    P11-READ
+        An access to a register of the core is answered in the next cycle with what was written to
+        it since ``hold``: a mailbox gives its word once, and zero when it is empty.
+    P8-ERROR
+        An access to what is no register, or a write to what can only be read, gets an error; where
+        no register is read, there is no data.
     P11-TIME
         Time counts the cycles of ``count``.
     INVARIANT
@@ -87,13 +93,14 @@ class InterruptsSpec(wiring.Component):
         never = (1 << 64) - 1
         low = Signal(32, init=never & 0xFFFF_FFFF)
         high = Signal(32, init=never >> 32)
-        full = Signal()
+        word, full = Signal(32), Signal()
         enable = Signal.like(self.pending)
         time = Signal(64)
         due = Signal()
         m.d.sync += due.eq((time >= Cat(low, high)) & ~self.hold)
         with m.If(self.hold):
-            m.d.sync += [low.eq(~0), high.eq(~0), full.eq(0), enable.eq(0), time.eq(0)]
+            m.d.sync += [low.eq(~0), high.eq(~0), enable.eq(0), time.eq(0)]
+            m.d.sync += [word.eq(0), full.eq(0)]
         with m.Else():
             m.d.sync += time.eq(time + self.count)
             with m.If(mine(CoreRegister.COMPARE) & self.we):
@@ -101,7 +108,7 @@ class InterruptsSpec(wiring.Component):
             with m.If(mine(CoreRegister.COMPARE_HIGH) & self.we):
                 m.d.sync += high.eq(self.dat_w)
             with m.If(mine(CoreRegister.MAILBOX)):
-                m.d.sync += full.eq(self.we)
+                m.d.sync += [full.eq(self.we), word.eq(Mux(self.we, self.dat_w, 0))]
             with m.If(mine(CoreRegister.ENABLE) & self.we):
                 m.d.sync += enable.eq(self.dat_w)
         kept = {
@@ -110,9 +117,20 @@ class InterruptsSpec(wiring.Component):
         }
         m.d.comb += [
             Assert(kept["compare"] == Cat(low, high), "INVARIANT"),
-            Assert(Value.cast(kept["mailbox"])[32] == full, "INVARIANT"),
+            Assert(kept["mailbox"] == Cat(word, full), "INVARIANT"),
             Assert(kept["enable"] == enable, "INVARIANT"),
         ]
+        self._answers(
+            m,
+            {
+                CoreRegister.COMPARE: (low, True),
+                CoreRegister.COMPARE_HIGH: (high, True),
+                CoreRegister.MAILBOX: (word, True),
+                CoreRegister.MAILBOX_FULL: (full, False),
+                CoreRegister.PENDING: (self.pending, False),
+                CoreRegister.ENABLE: (enable, True),
+            },
+        )
         was_held = Signal()
         m.d.sync += was_held.eq(self.hold)
 
@@ -130,3 +148,24 @@ class InterruptsSpec(wiring.Component):
             Cover(was_held & (dut.time == 0) & started & self.stb, "held"),
         ]
         return m
+
+    def _answers(self, m: Module, registers: dict[CoreRegister, tuple[Signal, bool]]) -> None:
+        """Compare each answer with the register's contents (and whether it can be written)."""
+        core, bus = self.adr[5:], self.dut.bus
+        value, good = Signal(32), Signal()
+        with m.If(self.stb & (core == self.watched)), m.Switch(self.adr[:5]):
+            for register, (contents, writable) in registers.items():
+                with m.Case(register.value):
+                    m.d.comb += [good.eq(~self.we | writable), value.eq(contents)]
+        expected, failed, other = Signal(32), Signal(), Signal()
+        m.d.sync += [
+            expected.eq(value),
+            failed.eq(self.stb & ~good),
+            other.eq(self.stb & (core != self.watched) & (core < self._cores)),
+        ]
+        with m.If(~other):
+            m.d.comb += [
+                Assert(bus.dat_r == expected, "P11-READ"),
+                Assert(bus.err == failed, "P8-ERROR"),
+            ]
+        m.d.comb += Cover(failed & ~other & (expected != 0), "a write to what can only be read")

@@ -24,7 +24,8 @@ class LanePortSpec(wiring.Component):
         Memory is written for a named WRITE in the state for it (``load``), else not, with what the
         command brings.
     P2-ADDRESS
-        Where: at the last ADDRESS, plus the accesses since; beyond the memory nowhere.
+        Where: at the last ADDRESS, plus the accesses since; beyond the memory nowhere. So say the
+        wires at any time, and zero from the end on.
     REPLY
         Ok exactly for a command that was carried out, in the next cycle.
 
@@ -77,8 +78,8 @@ class LanePortSpec(wiring.Component):
             Assert(
                 dut.read == (named & (command.op == LaneOp.READ) & self.save & inside), "P1-READ"
             ),
-            Assert(~(dut.write | dut.read) | (dut.address == place), "P2-ADDRESS"),
-            Assert(~dut.write | (dut.write_data == command.data), "P2-WRITE"),
+            Assert(dut.address == Mux(inside, place, 0), "P2-ADDRESS"),
+            Assert(dut.write_data == command.data, "P2-WRITE"),
             Assert(dut.reply.ok == was_good, "REPLY"),
             Assert(dut.reply.data == Mux(was_read, self.read_data, 0), "P1-READ"),
             Cover(dut.write & (place == words - 1), "the last word is written"),

@@ -22,7 +22,9 @@ from blindvisor.verification.formal.monitor_lane_spec import (
     MonitorOwnersSpec,
 )
 from blindvisor.verification.formal.monitor_tables_spec import MonitorTablesSpec
+from blindvisor.verification.formal.node_spec import NodeSpec
 from blindvisor.verification.formal.proof import Engine, Proof
+from blindvisor.verification.formal.root_spec import RootSpec
 
 __all__ = ["IO_PROOFS"]
 
@@ -87,9 +89,25 @@ IO_PROOFS = (
         for clusters in (2, 3)
     ),
     Proof(
+        name="node",
+        promises=("P3", "P8", "P11", "P12"),
+        spec=lambda: NodeSpec(THREE_CHANNELS),
+        controls=(
+            *("leaf-any-slot", "leaf-forgets-slot", "lane-everybody", "interrupts-everybody"),
+        ),
+    ),
+    Proof(
+        name="root",
+        promises=("P3", "P8", "P10", "P11", "P12"),
+        spec=lambda: RootSpec(line(3)),
+        controls=("root-early", "root-other-slot"),
+    ),
+    Proof(
         name="guard",
         promises=("P8", "P9", "P10", "P11"),
         spec=lambda: ChannelGuardSpec(THREE_CHANNELS),
+        engine=Engine.INDUCTION,
+        base_steps=6,
         controls=(
             "guard-serves-all",
             "guard-nobody",

@@ -14,6 +14,7 @@ from blindvisor.verification.formal.interrupts_spec import InterruptsSpec
 from blindvisor.verification.formal.laneport_spec import LanePortSpec
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.formal.scrub_spec import ScrubSpec
+from blindvisor.verification.formal.scrubber_spec import ScrubberSpec
 from blindvisor.verification.formal.target_spec import TargetSpec
 from blindvisor.verification.formal.window_spec import WindowSpec
 
@@ -106,6 +107,15 @@ TILE_PROOFS = (
             "order-kept",
             "interconnect-unfair",
         ),
+    ),
+    Proof(
+        name="scrubber",
+        promises=("P5",),
+        spec=lambda: ScrubberSpec(words=32),
+        engine=Engine.INDUCTION,
+        base_steps=34,
+        cover_steps=34,
+        controls=("scrub-half",),
     ),
     Proof(
         name="scrub",

@@ -33,6 +33,8 @@ class ScrubSpec(wiring.Component):
         clean, and in LOADING until the lane writes it.
     P5-BOUND
         A scrub lasts as many cycles as the memory has words, whatever else is asked.
+    P5-ORDER
+        In cycle n of a scrub, and in no other, word n is written; the end is told with the last.
 
     Assumed: the interconnect writes only while the cluster serves, or after that until it has once
     been quiet: accesses that began before. Discharged by the target's proof (P8-SERVE, P5-BUSY) and
@@ -135,7 +137,12 @@ class ScrubSpec(wiring.Component):
             m.d.sync += spent.eq(spent + 1)
         with m.Else():
             m.d.sync += spent.eq(0)
-        m.d.comb += Assert(~lifecycle.zero | (spent <= words - 1), "P5-BOUND")
+        m.d.comb += [
+            Assert(~lifecycle.zero | (spent <= words - 1), "P5-BOUND"),
+            Assert(scrubber.write == lifecycle.zero, "P5-ORDER"),
+            Assert(scrubber.index == spent[:width], "P5-ORDER"),
+            Assert(scrubber.scrubbed == (lifecycle.zero & (spent == words - 1)), "P5-ORDER"),
+        ]
 
         asked = self.command.valid & self.command.named & (self.command.op == LaneOp.FREE)
         was_asked = Signal()

@@ -20,7 +20,7 @@ class TargetSpec(wiring.Component):
     P8-SERVE
         An access begins only with ``serve``, for a request that has fully arrived and is well
         formed (a read of two flits, a write of three), and at most once for it; it asks for what
-        the packet says.
+        the packet says, and goes on saying so until the next packet; a reset makes it zero.
     P8-ONE-ANSWER
         Each request is followed by one response packet, before the next is taken: to its sender,
         for its core, with the data of a read, with an error unless the access was acknowledged.
@@ -86,7 +86,8 @@ class TargetSpec(wiring.Component):
                 with m.Case(1):
                     m.d.sync += word.eq(flit.data)
                 with m.Case(2):
-                    m.d.sync += written.eq(flit.data)
+                    with m.If(head.write):
+                        m.d.sync += written.eq(flit.data)
 
         asking = Signal()  # an access has begun and is not over
         asked = Signal()
@@ -103,14 +104,13 @@ class TargetSpec(wiring.Component):
             Assert(~bus.stb | self.serve | asking, "P8-SERVE"),
             Assert(~asking | bus.stb, "P8-SERVE"),
         ]
-        with m.If(bus.stb):
-            m.d.comb += Assert(
-                (bus.we == head.write)
-                & (bus.adr == data.View(ADDRESS, word).word)
-                & (bus.sel == head.select)
-                & (~head.write | (bus.dat_w == written)),
-                "P8-SERVE",
-            )
+        m.d.comb += Assert(
+            (bus.we == head.write)
+            & (bus.adr == data.View(ADDRESS, word).word)
+            & (bus.sel == head.select)
+            & (bus.dat_w == written),
+            "P8-SERVE",
+        )
 
         second = Signal()  # the head of the answer has left
         leaves = responses.valid & responses.ready

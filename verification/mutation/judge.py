@@ -1,47 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the proofs of a block notice a mutant of it."""
 
-import gc
 import hashlib
 import json
-import re
 import tomllib
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-from amaranth.hdl import UnusedElaboratable
 
 from blindvisor.sw.files import write_whole
 from blindvisor.verification.formal import engines, flow
 from blindvisor.verification.formal.catalogue import PROOFS
-from blindvisor.verification.formal.engines import bmc, induction, pdr, pdr_available
-from blindvisor.verification.formal.flow import Design, FlowError, Prepared, convert, translate
+from blindvisor.verification.formal.engines import pdr_available
+from blindvisor.verification.formal.flow import Design, FlowError, convert
 from blindvisor.verification.formal.proof import Engine, Proof
-from blindvisor.verification.mutation import equivalent
-from blindvisor.verification.mutation.equivalent import is_equivalent
+from blindvisor.verification.mutation import netlist, switch
 from blindvisor.verification.mutation.mutants import Block, Mutant, find_block, make_mutants
+from blindvisor.verification.mutation.switch import Comparison, Switch
+from blindvisor.verification.mutation.targets import TARGETS, Judge
 
-__all__ = ["SURVIVORS", "Fate", "Judged", "Session", "explanations", "modules", "prepare"]
+__all__ = ["SURVIVORS", "Bench", "Fate", "Inquiry", "Judged", "Session", "explanations", "prepare"]
 
 SURVIVORS = Path(__file__).with_name("survivors.toml")
 """Why each known survivor survives."""
 
-_SHALLOW, _DEEP = 4, 24  # steps: most counterexamples are short; what PDR cannot be had for
-_COMPARISON = 60.0  # seconds
 KINDS = ("equivalent", "performance", "assumption")
+
+_SEARCH, _PROOF, _COMPARISON = 10.0, 60.0, 5.0  # seconds
 
 
 class Fate(StrEnum):
     """What became of a mutant."""
 
     KILLED = "killed"
-    """A proof has a counterexample."""
+    """A proof has a counterexample, or is not inductive any more: it fails."""
     EQUIVALENT = "equivalent"
     """None has, and the mutant is proved to do the same as the block: it cannot be killed."""
     SURVIVED = "survived"
@@ -70,98 +65,178 @@ class Judged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bench:
+    """A proof with the block in its specification."""
+
+    judge: Judge
+    design: Design
+    block: Block
+
+    @property
+    def proof(self) -> Proof:
+        """The proof, as it is in the catalogue."""
+        return PROOFS[self.judge.proof]
+
+    def key(self, mutant: Mutant) -> str:
+        """Return a name for the mutated netlist with its specification, and how it is proved."""
+        how = (self.proof.engine.value, self.proof.solver, self.proof.steps)
+        return _digest(self.design.text, self.block.instances, mutant.module, mutant.options, how)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """A block with its mutants and with the proofs that judge them."""
 
     module: str
-    block: Block
     mutants: list[Mutant]
-    judges: dict[str, Design]
+    benches: list[Bench]
+
+    @property
+    def block(self) -> Block:
+        """The block, as the first proof has it."""
+        return self.benches[0].block
 
     def run(self, folder: Path, *, jobs: int) -> Iterator[Judged]:
-        """Judge all mutants, in order."""
+        """Judge all mutants, in order.
+
+        Raises
+        ------
+        :exc:`FlowError`
+            If a proof has a counterexample without any mutant.
+        """
         why = explanations(self)
-        with ThreadPoolExecutor(jobs) as pool:
-            for judged in pool.map(partial(self._judge, folder), self.mutants):
+        with (
+            TemporaryDirectory(prefix=f"{self.module}-", dir=folder) as work,
+            ThreadPoolExecutor(jobs) as pool,
+        ):
+            inquiry = Inquiry(self, folder / "cache", Path(work))
+            for judged in pool.map(inquiry.judge, self.mutants):
                 known = "" if judged.fate is Fate.KILLED else why.get(judged.mutant.name, "")
                 yield replace(judged, why=known)
 
-    def _judge(self, folder: Path, mutant: Mutant) -> Judged:
-        """Ask the proofs in turn; one that notices is enough. If none does, compare."""
-        fate, remarks, all_cached = Fate.SURVIVED, [], True
-        for name, design in self.judges.items():
-            found, by, cached = self._remembered(PROOFS[name], design, mutant, folder)
-            all_cached &= cached
-            if found in (Fate.KILLED, Fate.EQUIVALENT):
-                by = f"{name}: {by}" if by else ""
-                return Judged(mutant=mutant, fate=found, by=by, cached=cached)
-            if found is Fate.UNKNOWN:
-                fate = found
-                remarks.append(f"{name}: {by}")
-        return Judged(mutant=mutant, fate=fate, by=", ".join(remarks), cached=all_cached)
 
-    def _remembered(
-        self, proof: Proof, design: Design, mutant: Mutant, folder: Path
-    ) -> tuple[Fate, str, bool]:
-        entry = folder / "cache" / f"{_key(proof, design, mutant)}.json"
-        if (known := _known(entry)) is not None:
-            return *known, True
-        with TemporaryDirectory(prefix="mutant-", dir=folder) as work:
+class Inquiry:
+    """Judges mutants of a session; what was judged once is remembered."""
+
+    def __init__(self, session: Session, cache: Path, work: Path) -> None:
+        self._session, self._cache, self._work = session, cache, work
+        self._numbers = {mutant.name: n for n, mutant in enumerate(session.mutants, 1)}
+        self._switches: dict[str, Switch] = {}
+        self._inductive: set[str] = set()
+        cache.mkdir(exist_ok=True)
+        if any(self._known(mutant) is None for mutant in session.mutants):
+            self._make()
+
+    def _make(self) -> None:
+        session = self._session
+        for bench in session.benches:
+            proof = bench.proof
+            folder = self._work / proof.name
+            folder.mkdir()
+            made = Switch.make(bench.design, bench.block, session.mutants, folder)
+            self._switches[proof.name] = made
+            self._check(bench, folder)
+        first = session.benches[0]
+        folder = self._work / "block"
+        folder.mkdir()
+        self._block = Comparison.make(first.design, first.block, session.mutants, folder)
+
+    def _check(self, bench: Bench, folder: Path) -> None:
+        """Make sure that the block itself is not taken for a mutant."""
+        proof, switch = bench.proof, self._switches[bench.proof.name]
+        why = switch.search(0, folder, steps=bench.judge.steps, seconds=_SEARCH).claim
+        holds, detail = switch.step(0, folder, steps=proof.steps, seconds=_PROOF)
+        if holds:
+            self._inductive.add(proof.name)
+        elif proof.engine is Engine.INDUCTION:
+            why = why or detail
+        if why:
+            raise FlowError(f"{proof.name} must hold without a mutant, and did not: {why}")
+
+    def judge(self, mutant: Mutant) -> Judged:
+        """Look for a counterexample in every proof, then compare, then prove."""
+        if (known := self._known(mutant)) is not None:
+            return known
+        with TemporaryDirectory(prefix="mutant-", dir=self._work) as work:
             try:
-                fate, by = self._ask(proof, design, mutant, Path(work))
+                judged, key = self._ask(mutant, Path(work))
             except FlowError as error:
-                return Fate.UNKNOWN, str(error), False
-        if fate is not Fate.UNKNOWN:
-            _write_cached(entry, fate, by)
-        return fate, by, False
+                return Judged(mutant=mutant, fate=Fate.UNKNOWN, by=str(error))
+        entry = [judged.fate, judged.by, _tools()]
+        write_whole(self._cache / f"{key}.json", json.dumps(entry).encode())
+        return judged
 
-    def _ask(self, proof: Proof, design: Design, mutant: Mutant, work: Path) -> tuple[Fate, str]:
-        fate, by = _judge(proof, design, f"{self.block.ready}{mutant.command}\n", work)
-        if fate is not Fate.KILLED and pdr_available():
-            limit = min(proof.seconds, _COMPARISON)
-            if is_equivalent(design, self.block, mutant, work, seconds=limit):
-                return Fate.EQUIVALENT, ""
-        return fate, by
+    def _known(self, mutant: Mutant) -> Judged | None:
+        keys = [bench.key(mutant) for bench in self._session.benches]
+        for key in (*keys, _digest(keys)):
+            try:
+                fate, by, tools = json.loads((self._cache / f"{key}.json").read_text())
+                if fate == Fate.KILLED or tools == _tools():
+                    return Judged(mutant=mutant, fate=Fate(fate), by=by, cached=True)
+            except (OSError, ValueError, TypeError):
+                pass  # nothing there, or a file that a crash left: judge again
+        return None
 
-
-def modules() -> dict[str, type]:
-    """Return the proofs that are about one block, their submodule ``dut``, and its class."""
-    found = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnusedElaboratable)  # made to be looked at
-        for name, proof in PROOFS.items():
-            if (dut := getattr(proof.spec(), "dut", None)) is not None:
-                found[name] = type(dut)
-                del dut
-        gc.collect()
-    return found
+    def _ask(self, mutant: Mutant, work: Path) -> tuple[Judged, str]:
+        """Return the verdict, and the name to remember it by."""
+        number, benches = self._numbers[mutant.name], self._session.benches
+        reached = {}
+        for bench in benches:
+            switch = self._switches[bench.proof.name]
+            found = switch.search(number, work, steps=bench.judge.steps, seconds=_SEARCH)
+            if found.claim:
+                return _killed(mutant, bench, found.claim)
+            reached[bench.proof.name] = found.steps
+        together = _digest([bench.key(mutant) for bench in benches])
+        if self._block.same(number, work, seconds=_COMPARISON):
+            return Judged(mutant=mutant, fate=Fate.EQUIVALENT), together
+        remarks = []
+        for bench in benches:
+            proof, switch = bench.proof, self._switches[bench.proof.name]
+            seconds = min(proof.seconds, _PROOF)
+            if proof.name not in self._inductive:
+                holds, detail = switch.prove(number, work, seconds=seconds)
+            elif reached[proof.name] < proof.steps:
+                holds, detail = None, "no base case"
+            else:
+                holds, detail = switch.step(number, work, steps=proof.steps, seconds=seconds)
+            if holds is False:
+                return _killed(mutant, bench, detail)
+            if holds is None:
+                remarks.append(f"{bench.proof.name}: {detail}")
+        fate = Fate.UNKNOWN if remarks else Fate.SURVIVED
+        return Judged(mutant=mutant, fate=fate, by=", ".join(remarks)), together
 
 
 def prepare(module: str, folder: Path, *, most: int | None) -> Session:
-    """Make mutants of the block of a proof, and find all proofs about the very same block.
+    """Make mutants of a block, ``most`` of them or all, for all proofs that judge it.
 
     Raises
     ------
     :exc:`FlowError`
-        If the proof is not about one block.
+        If there is no such block, or it is not the same in all its proofs.
     """
-    known = modules()
-    if module not in known:
-        raise FlowError(f"a module must be one of {', '.join(known)}, not {module}")
-    design = convert(PROOFS[module].spec())
-    block = find_block(design)
-    judges = {module: design}
-    for name in known:
-        if name != module and known[name] is known.get(module):
-            other = convert(PROOFS[name].spec())
-            if find_block(other) == block:
-                judges[name] = other
-    if any(PROOFS[name].engine is Engine.PDR for name in judges) and not pdr_available():
-        raise FlowError("PDR needs berkeley-abc: sudo apt-get install berkeley-abc")
+    if module not in TARGETS:
+        raise FlowError(f"a module must be one of {', '.join(TARGETS)}, not {module}")
+    if not pdr_available():
+        raise FlowError("mutants are judged by berkeley-abc: sudo apt-get install berkeley-abc")
+    target = TARGETS[module]
+    benches = []
+    for judge in target.judges:
+        design = convert(PROOFS[judge.proof].spec())
+        block = find_block(design, judge.instances)
+        benches.append(Bench(judge=judge, design=design, block=block))
+    first = benches[0]
+    for bench in benches:
+        if bench.block.digest != first.block.digest:
+            raise FlowError(
+                f"proofs of a block must be about the same gateware:"
+                f" {first.proof.name} and {bench.proof.name} differ"
+            )
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="list-", dir=folder) as work:
-        mutants = make_mutants(design, block, Path(work), most=most)
-    return Session(module=module, block=block, mutants=mutants, judges=judges)
+        mutants = make_mutants(first.design, first.block, Path(work), most=most, parts=target.parts)
+    return Session(module=module, mutants=mutants, benches=benches)
 
 
 def explanations(session: Session, source: Path = SURVIVORS) -> dict[str, str]:
@@ -183,52 +258,16 @@ def explanations(session: Session, source: Path = SURVIVORS) -> dict[str, str]:
     return found
 
 
-def _judge(proof: Proof, design: Design, edit: str, work: Path) -> tuple[Fate, str]:
-    translate(design, work, aiger=False, edit=edit)
-    mutated = Prepared(folder=work, counts=design.counts, registers=0)
-    quick = bmc(mutated, solver="yices", steps=_SHALLOW, seconds=proof.seconds)
-    if quick.holds is False:
-        return Fate.KILLED, _claims(design, quick.detail)
-    if proof.engine is Engine.PDR:
-        translate(design, work, aiger=True, edit=edit)
-        answer = pdr(mutated, seconds=proof.seconds)
-        if answer.holds is False:
-            return Fate.KILLED, f"counterexample of {answer.step + 1} steps"
-        return (Fate.SURVIVED if answer.holds else Fate.UNKNOWN), answer.detail
-    base = bmc(mutated, solver="yices", steps=_DEEP, seconds=proof.seconds)
-    if base.holds is False:
-        return Fate.KILLED, _claims(design, base.detail)
-    step = induction(mutated, solver=proof.solver, steps=proof.steps, seconds=proof.seconds)
-    return (Fate.SURVIVED if base.holds and step.holds else Fate.UNKNOWN), step.detail
+def _killed(mutant: Mutant, bench: Bench, claim: str) -> tuple[Judged, str]:
+    by = f"{bench.proof.name}: {claim}"
+    return Judged(mutant=mutant, fate=Fate.KILLED, by=by), bench.key(mutant)
 
 
-def _claims(design: Design, detail: str) -> str:
-    """Return the claims that stand in a specification for the cells in a solver's words."""
-    written = re.findall(r'cell \$check \\?(\S+)\n\s*parameter \\FORMAT "([^"]*)"', design.text)
-    claims = dict(written)
-    cells = re.split(r",\s*", detail)
-    return ", ".join(sorted({claims.get(cell, cell) for cell in cells}))
-
-
-def _key(proof: Proof, design: Design, mutant: Mutant) -> str:
-    how = (design.text, mutant.command, proof.engine.value, proof.solver, proof.steps)
-    return hashlib.sha256(repr(how).encode()).hexdigest()[:24]
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
 
 def _tools() -> str:
     """Digest of what makes a survivor; a counterexample stays one."""
-    files = (flow.__file__, engines.__file__, equivalent.__file__, __file__)
+    files = (flow.__file__, engines.__file__, netlist.__file__, switch.__file__, __file__)
     return hashlib.sha256(b"".join(Path(str(f)).read_bytes() for f in files)).hexdigest()[:24]
-
-
-def _known(entry: Path) -> tuple[Fate, str] | None:
-    try:
-        fate, by, tools = json.loads(entry.read_text())
-        return (Fate(fate), by) if fate == Fate.KILLED or tools == _tools() else None
-    except (OSError, ValueError, TypeError):
-        return None  # nothing there, or a file that a crash left: judge again
-
-
-def _write_cached(entry: Path, fate: Fate, by: str) -> None:
-    entry.parent.mkdir(exist_ok=True)
-    write_whole(entry, json.dumps([fate, by, _tools()]).encode())

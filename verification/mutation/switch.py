@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One netlist that holds all mutants of a block, and what solvers say of each of them."""
+
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from blindvisor.verification.formal import flow
+from blindvisor.verification.formal.engines import pdr
+from blindvisor.verification.formal.flow import Design, FlowError, Prepared, run_yosys
+from blindvisor.verification.mutation.mutants import SELECT, Block, Mutant
+from blindvisor.verification.mutation.netlist import Netlist
+
+__all__ = ["Comparison", "Found", "Switch"]
+
+_NONE = {SELECT: 0}
+_SOON = 12  # time steps
+
+# Outputs are wanted here, properties are not: nothing that the specification assumes is used.
+_BLOCK = """
+hierarchy -top top.{instance}
+flatten
+opt_clean
+memory_map -formal
+async2sync
+opt -fast
+setundef -undriven -anyseq
+opt -full
+techmap
+opt -fast
+memory_map -formal
+formalff -clk2ff -ff2anyinit
+simplemap
+dffunmap
+aigmap
+opt_clean
+write_aiger -zinit -no-startoffset -map top.aim top.aig
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a search for a counterexample found.
+
+    Members
+    -------
+    claim : :class:`str`
+        The violated one; empty if there is no counterexample in ``steps`` time steps.
+    """
+
+    claim: str
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """A specification with its block, in which an input chooses a mutant.
+
+    A number of 0 stands for the block as it is, others for mutants, from the first on.
+
+    Members
+    -------
+    claims : :class:`tuple` of :class:`str`
+        By the netlist's assertions.
+    """
+
+    netlist: Netlist
+    claims: tuple[str, ...]
+
+    @classmethod
+    def make(cls, design: Design, block: Block, mutants: list[Mutant], folder: Path) -> "Switch":
+        """Translate all at once.
+
+        Raises
+        ------
+        :exc:`FlowError`
+            If Yosys does not accept the design, or an assertion did not arrive.
+        """
+        (folder / "top.il").write_text(design.text)
+        edit = block.ready + block.switched(mutants)
+        # The map tells which assertion is which; otherwise this is what proofs get.
+        aiger = flow._AIGER.replace("write_aiger ", "write_aiger -ywmap top.map ")
+        run_yosys(f"{flow._READ}{edit}{flow._COMMON}{aiger}", folder, "switch")
+        netlist = Netlist.read(folder / "top.aig")
+        cells = [path[-1] for path in json.loads((folder / "top.map").read_text())["asserts"]]
+        if len(netlist.bad) != design.counts["assert"] or len(cells) != len(netlist.bad):
+            raise FlowError(
+                f"every assertion must arrive at the solver: {design.counts['assert']} are"
+                f" written, {len(netlist.bad)} are in the netlist of the mutants"
+            )
+        names = flow.claims(design.text)
+        return cls(
+            netlist=netlist,
+            claims=tuple(names[cell][1] for cell in cells),
+        )
+
+    def search(self, number: int, folder: Path, *, steps: int, seconds: float) -> Found:
+        """Look for a counterexample of at most so many time steps."""
+        self.netlist.given(**{SELECT: number}).write(folder / "top.aig")
+        text = _abc(
+            f"read_aiger top.aig; fold; strash; bmc3 -F {steps} -T {seconds:.0f}; testcex -a",
+            folder,
+        )
+        failed = re.findall(r"Output (\d+) of miter .* was asserted in frame (\d+)", text)
+        if failed and "The cex is correct" in text:
+            return Found(claim=self._claim([failed[-1][0]]), steps=int(failed[-1][1]) + 1)
+        passed = re.findall(r"No output asserted in (\d+) frames", text)
+        if failed or not passed:
+            raise FlowError(f"abc must find a counterexample or none, not: {text[-300:]}")
+        return Found(claim="", steps=int(passed[-1]))
+
+    def prove(self, number: int, folder: Path, *, seconds: float) -> tuple[bool | None, str]:
+        """Return whether all assertions hold for all time, and the violated one or why not."""
+        self.netlist.given(**{SELECT: number}).write(folder / "top.aig")
+        answer = pdr(_prepared(folder), seconds=seconds)
+        if answer.holds is False:
+            log = (folder / "pdr.log").read_text()
+            return False, self._claim(re.findall(r"Output (\d+) of miter", log))
+        return answer.holds, answer.detail
+
+    def step(
+        self, number: int, folder: Path, *, steps: int, seconds: float
+    ) -> tuple[bool | None, str]:
+        """Return whether so many good time steps are followed by another; needs the base case."""
+        self.netlist.given(**{SELECT: number}).write(folder / "top.aig")
+        frames = steps + 1
+        text = _abc(
+            f"read_aiger top.aig; fold; strash; orpos; ind -F {frames} -T {seconds:.0f} -v", folder
+        )
+        if "Networks are equivalent." in text:
+            return True, ""
+        if f"Completed {frames} iterations." in text:
+            return False, "not inductive"
+        return None, f"no answer from ind: {text.strip()[-200:]}"
+
+    def _claim(self, outputs: list[str]) -> str:
+        return self.claims[int(outputs[-1])] if outputs else "a claim"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The block alone, with the same choice among its mutants."""
+
+    netlist: Netlist
+
+    @classmethod
+    def make(
+        cls, design: Design, block: Block, mutants: list[Mutant], folder: Path
+    ) -> "Comparison":
+        """Translate all at once.
+
+        Raises
+        ------
+        :exc:`FlowError`
+            If Yosys does not accept the block.
+        """
+        (folder / "top.il").write_text(design.text)
+        script = f"{flow._READ}{block.ready}{block.switched(mutants)}"
+        run_yosys(script + _BLOCK.format(instance=block.instances[0]), folder, "block")
+        return cls(netlist=Netlist.read(folder / "top.aig"))
+
+    def same(self, number: int, folder: Path, *, seconds: float) -> bool:
+        """Return whether the mutant's outputs are proved to be the block's, whatever comes in.
+
+        False if they differ, and if no proof was found in time.
+        """
+        self.netlist.compared(_NONE, {SELECT: number}).write(folder / "pair.aig")
+        # Most that differ do so soon. What the copies have in common (scorr) need not be compared.
+        text = _abc(
+            f"read_aiger pair.aig; strash; bmc3 -F {_SOON} -T {seconds:.0f};"
+            f" scorr; pdr -T {seconds:.0f}",
+            folder,
+        )
+        checked = re.search(r"^Verification of invariant .* was successful\.", text, re.MULTILINE)
+        proved = re.search(r"^Property proved\.", text, re.MULTILINE)
+        return bool(checked and proved) and "was asserted in frame" not in text
+
+
+def _abc(script: str, folder: Path) -> str:
+    run = subprocess.run(
+        ["berkeley-abc", "-c", script], cwd=folder, capture_output=True, text=True, check=False
+    )
+    if run.returncode:
+        raise FlowError(f"abc must end well, and did not: {run.stdout[-300:]}{run.stderr[-300:]}")
+    return run.stdout
+
+
+def _prepared(folder: Path) -> Prepared:
+    return Prepared(folder=folder, counts={}, registers=0)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is mutated, and which proofs judge it."""
+
+from dataclasses import dataclass
+
+__all__ = ["TARGETS", "Judge", "Target"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """A proof that judges mutants of a block.
+
+    Parameters
+    ----------
+    proof : :class:`str`
+        Its name.
+    instances : :class:`tuple` of :class:`str`
+        Names of the block in the specification; all of them are changed.
+    steps : :class:`int`
+        Time steps in which a counterexample is looked for before anything is proved.
+    """
+
+    proof: str
+    instances: tuple[str, ...] = ("dut",)
+    steps: int = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A block.
+
+    Parameters
+    ----------
+    judges : :class:`tuple` of :class:`Judge`
+        The quickest first.
+    most : :class:`int`
+        Mutants, if no other number is asked for.
+    parts : :class:`tuple` of :class:`str`
+        Parts of it that are mutated, ``.NAME`` or nothing for itself; if empty all of it.
+    """
+
+    judges: tuple[Judge, ...]
+    most: int = 60
+    parts: tuple[str, ...] = ()
+
+
+def _alone(proof: str, *, most: int = 60, **judge: int) -> Target:
+    return Target(judges=(Judge(proof=proof, **judge),), most=most)
+
+
+TARGETS = {
+    **{
+        name: _alone(name)
+        for name in (
+            *("egress", "ingress", "lifecycle", "faults", "channel-table"),
+            *("lane-port", "target", "initiator", "window"),
+        )
+    },
+    "interrupts": _alone("interrupts", most=40),
+    "scrubber": _alone("scrubber", most=200, steps=34),
+    "router": _alone("router", most=30),
+    "leaf": _alone("node"),
+    "root": _alone("root", steps=20),
+    "guard": _alone("guard"),
+    "attest": _alone("attest"),
+    "monitor": _alone("monitor-ends-2", most=30, steps=3),
+}
+"""By name, in the order of the design's parts."""
