@@ -205,14 +205,14 @@ LOADER_FAULTS = (
         ),
     ),
     Fault(
-        name="store-any-row",
+        name="store-row-elsewhere",
         promises=("P6",),
-        breaks="a new identity's row is written over the last one",
+        breaks="an identity's versions are written into a row that is not its own",
         edits=(
             Edit(
                 "loader/versions.py",
                 "with m.If(ours | (~row.valid & ~free)):",
-                "with m.If(ours | ~free):",
+                "with m.If(~row.valid & ~free):",
             ),
         ),
     ),

@@ -50,7 +50,7 @@ LOADER_PROOFS = (
         spec=lambda: VersionsSpec(THREE_ROWS),
         engine=Engine.INDUCTION,
         base_steps=12,
-        controls=("store-row-of-another", "store-any-row"),
+        controls=("store-row-of-another", "store-row-elsewhere"),
     ),
     Proof(
         name="loader",
