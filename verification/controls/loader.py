@@ -193,6 +193,30 @@ LOADER_FAULTS = (
         ),
     ),
     Fault(
+        name="store-row-of-another",
+        promises=("P6",),
+        breaks="what is found is a row whose identity begins with the same byte",
+        edits=(
+            Edit(
+                "loader/versions.py",
+                "ours = row.valid & (row.identity == self.identity)",
+                "ours = row.valid & (row.identity[:8] == self.identity[:8])",
+            ),
+        ),
+    ),
+    Fault(
+        name="store-row-elsewhere",
+        promises=("P6",),
+        breaks="an identity's versions are written into a row that is not its own",
+        edits=(
+            Edit(
+                "loader/versions.py",
+                "with m.If(ours | (~row.valid & ~free)):",
+                "with m.If(~row.valid & ~free):",
+            ),
+        ),
+    ),
+    Fault(
         name="store-row-not-kept",
         promises=("P6",),
         breaks="what is written into the store changes when the load is aborted",

@@ -17,7 +17,7 @@ NOC_PROOFS = (
             spec=lambda depth=depth: RouterPairSpec(fifo_depth=depth),
             engine=Engine.INDUCTION,
             base_steps=8 if depth == 2 else 1,
-            seconds=300,
+            seconds=900,
             controls=(
                 "router-one-at-a-time",
                 "router-shared-lock",
@@ -45,7 +45,7 @@ NOC_PROOFS = (
             spec=lambda depth=depth: ConfinedSpec(fifo_depth=depth),
             engine=Engine.INDUCTION,
             base_steps=8 if depth == 2 else 1,
-            seconds=300,
+            seconds=900,
             controls=("router-misroutes", "router-interleaves", "router-routes-bodies")
             if depth == 2
             else (),
