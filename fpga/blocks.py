@@ -21,6 +21,7 @@ from blindvisor.hdl.smmu.smmu import FAULT_SOURCES, Smmu
 __all__ = ["BLOCKS", "OPTIONS", "PEERS", "Block", "measure_blocks", "render_blocks"]
 
 OPTIONS = "-nowidelut"
+SEEDS = (1, 2, 3)
 _CONFIG = CONFIGURATIONS["reference"]
 
 
@@ -93,7 +94,10 @@ def measure_blocks(
         if step is not None:
             step(block.name)
         figures[block.name] = measure(
-            block.make, options=OPTIONS, place=place and block.place, run=run
+            block.make,
+            options=OPTIONS,
+            seeds=SEEDS if place and block.place else (),
+            run=run,
         )
     return figures
 

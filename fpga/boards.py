@@ -139,6 +139,7 @@ def _machine(name: str, values: Mapping[str, Any]) -> MachineConfig:
     if base is None:
         raise ConfigurationError(f"base of board {name} must be one of {', '.join(CONFIGURATIONS)}")
     try:
-        return MachineConfig(**base.as_dict() | {"name": name} | given)
+        whole: dict[str, Any] = base.as_dict() | {"name": name} | given
+        return MachineConfig(**whole)
     except TypeError as error:
         raise ConfigurationError(f"machine of board {name}: {error}") from error

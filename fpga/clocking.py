@@ -74,11 +74,13 @@ def add_clock(
         if oscillator_mhz != clock_mhz:
             raise PllError(f"clock_mhz must be the oscillator's {oscillator_mhz} on {family}")
         return  # the platform's own domain: made when nobody else made one
-    m.submodules.clock_pin = pin = io.Buffer("i", platform.request(platform.default_clk, dir="-"))
+    m.submodules.clock_pin = pin = io.Buffer(
+        io.Direction.Input, platform.request(platform.default_clk, dir="-")
+    )
     reset: Any = Const(0)
     if platform.default_rst is not None:
         m.submodules.reset_pin = button = io.Buffer(
-            "i", platform.request(platform.default_rst, dir="-")
+            io.Direction.Input, platform.request(platform.default_rst, dir="-")
         )
         reset = button.i
     clock = Signal()

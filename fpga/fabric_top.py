@@ -188,7 +188,7 @@ class FabricTop(wiring.Component):
         )
         connect(m, fabric.text, transmitter.bytes)
         uart = platform.request("uart", 0, dir="-")
-        m.submodules.tx_pin = tx = io.Buffer("o", uart.tx)
+        m.submodules.tx_pin = tx = io.Buffer(io.Direction.Output, uart.tx)
         m.d.comb += tx.o.eq(transmitter.tx)
 
         # A press is seen once per 2^16 cycles, so that contacts may bounce.
@@ -197,7 +197,7 @@ class FabricTop(wiring.Component):
         m.d.sync += count.eq(count + 1)
         if ("button", 0) in platform.resources:
             m.submodules.button_pin = button = io.Buffer(
-                "i", platform.request("button", 0, dir="-")
+                io.Direction.Input, platform.request("button", 0, dir="-")
             )
             m.submodules.button = FFSynchronizer(button.i, pressed)
         else:
@@ -209,6 +209,6 @@ class FabricTop(wiring.Component):
         for number, light in enumerate(lights):
             led = light_pin(platform, number)
             if led is not None:
-                m.submodules[f"led{number}_pin"] = buffer = io.Buffer("o", led)
+                m.submodules[f"led{number}_pin"] = buffer = io.Buffer(io.Direction.Output, led)
                 m.d.comb += buffer.o.eq(light)
         return m

@@ -51,13 +51,13 @@ class MachineTop(wiring.Component):
             baud=board.baud,
         )
         uart = platform.request("uart", 0, dir="-")
-        m.submodules.rx_pin = rx = io.Buffer("i", uart.rx)
-        m.submodules.tx_pin = tx = io.Buffer("o", uart.tx)
+        m.submodules.rx_pin = rx = io.Buffer(io.Direction.Input, uart.rx)
+        m.submodules.tx_pin = tx = io.Buffer(io.Direction.Output, uart.tx)
         m.d.comb += [machine.rx.eq(rx.i), tx.o.eq(machine.tx), machine.reset.eq(0)]
         for number, light in enumerate((machine.running, machine.open, machine.interrupt)):
             led = light_pin(platform, number)
             if led is not None:
-                m.submodules[f"led{number}_pin"] = buffer = io.Buffer("o", led)
+                m.submodules[f"led{number}_pin"] = buffer = io.Buffer(io.Direction.Output, led)
                 m.d.comb += buffer.o.eq(light)
         return m
 
