@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blocks alone on ECP5, beside their targets and the open peers: the tables of docs/boards.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,7 +114,7 @@ def render_blocks(figures: dict[str, dict[str, Any]]) -> str:
             continue
         lines.append(
             f"| {block.name} | {row['lut4']:,} | {_equivalents(row):,} | {row['ff']:,} |"
-            f" {row['ebr']} | {row.get('mhz', '-')} | {block.target or '-'} |"
+            f" {row['ebr']} | {_mhz(row)} | {block.target or '-'} |"
         )
     lines += [
         f"| peer: {name} | {lut4:,} | {luteq:,} | {ff:,} | - | {mhz} | - |"
@@ -126,3 +126,7 @@ def render_blocks(figures: dict[str, dict[str, Any]]) -> str:
 def _equivalents(row: dict[str, Any]) -> int:
     """LUTeq: LUT4, two for a carry cell, six for a LUT RAM."""
     return row["lut4"] + 2 * row["ccu2c"] + 6 * row["dpr16x4"]
+
+
+def _mhz(row: Mapping[str, Any]) -> str:
+    return f"{row['mhz']:.1f}" if "mhz" in row else "-"
