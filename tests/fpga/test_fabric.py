@@ -2,17 +2,19 @@
 # amaranth: UnusedElaboratable=no
 """The isolation fabric: an attack is denied, counted and told; without checks it succeeds."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from amaranth import Module
-from amaranth.lib.wiring import connect, flipped
 from amaranth.sim import Simulator
 
 from blindvisor.fpga.boards import board_names, load_board
 from blindvisor.fpga.fabric_top import Fabric
-from blindvisor.hdl.smmu.egress import Egress
-from blindvisor.hdl.smmu.ingress import Ingress
+from blindvisor.verification.controls.catalogue import FAULTS
+from blindvisor.verification.controls.plant import planted
 
 DEADLINE = 9000
 PAUSE = 9
@@ -65,21 +67,22 @@ def test_attack_is_denied_counted_and_told():
     assert changes > 2
 
 
-def test_without_checks_the_attack_gets_the_neighbours_data(monkeypatch: pytest.MonkeyPatch):
-    """The control: the same fabric, with packets passed by egress and ingress as they are."""
-
-    def pass_by(self: Any, platform: object) -> Module:
-        m = Module()
-        if isinstance(self, Egress):
-            connect(m, flipped(self.inside), flipped(self.outside))
-        else:
-            connect(m, flipped(self.outside), flipped(self.inside))
-        return m
-
-    monkeypatch.setattr(Egress, "elaborate", pass_by)
-    monkeypatch.setattr(Ingress, "elaborate", pass_by)
-    _, flags, _ = _run(load_board("hx8k").machine, attacks=1)
-    assert flags["wrong"] == 1
+def test_without_checks_the_attack_gets_the_neighbours_data():
+    """The control: the same fabric of gateware whose SMMUs check nothing."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_fabric as t;"
+        "print(t._run(t.load_board('hx8k').machine, attacks=1)[1])"
+    )
+    with planted(FAULTS["flat-mesh"]) as root:
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program],
+            env=os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert run.stdout.strip() == "{'started': 1, 'refused': 0, 'wrong': 1}", run.stderr
 
 
 @pytest.mark.parametrize("name", board_names())
