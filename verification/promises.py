@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from blindvisor.verification.attacks.catalogue import ATTACKS
+from blindvisor.verification.controls.benches import BENCH_CONTROLS
 from blindvisor.verification.controls.catalogue import FAULTS
 from blindvisor.verification.formal.catalogue import PROOFS
 
@@ -50,8 +51,9 @@ catalogues of proofs (`verification/formal/`), attacks (`verification/attacks/`)
 * A **proof** holds for all inputs and all time, under the assumptions that its specification
   lists. `blindvisor prove` runs it.
 * An **attack** must be denied. `blindvisor attack` runs it.
-* A **control** is a fault planted in a copy of the gateware: a proof or an attack that it belongs
-  to must notice it. `blindvisor prove --control` and `blindvisor attack --control` run them.
+* A **control** is a fault planted in a copy of the gateware: a proof, an attack or a bench that it
+  belongs to must notice it. `blindvisor prove --control` and `blindvisor attack --control` run
+  those of proofs and attacks, `tests/verification/test_loader_controls.py` those of benches.
 * A **test** is a pytest test or a cocotb test (under `verification/benches/`) that one runs.
 * A **hole** is what is assumed, bounded or not covered.
 """
@@ -145,6 +147,7 @@ def catalogue_problems() -> list[str]:
     found = []
     checks = {f"proof {name}": proof for name, proof in PROOFS.items()}
     checks |= {f"attack {name}": attack for name, attack in ATTACKS.items()}
+    checks |= {f"bench {each.name} with {each.fault}": each for each in BENCH_CONTROLS}
     for name, entry in (*checks.items(), *((f"fault {n}", f) for n, f in FAULTS.items())):
         unknown = set(entry.promises) - set(IDENTIFIERS)
         found += [f"{name} names {promise}, which is no promise" for promise in sorted(unknown)]
@@ -162,7 +165,9 @@ def catalogue_problems() -> list[str]:
     for name, fault in FAULTS.items():
         users = [check for check in checks.values() if name in check.controls]
         if not any(set(check.promises) & set(fault.promises) for check in users):
-            found.append(f"fault {name} must be a control of a proof or attack of its promises")
+            found.append(
+                f"fault {name} must be a control of a proof, an attack or a bench of its promises"
+            )
     return found
 
 

@@ -124,7 +124,7 @@ def test_sizes_of_one_proof_share_their_controls(monkeypatch: pytest.MonkeyPatch
 def test_a_fault_that_nothing_must_notice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     fault = replace(FAULTS["stamp-constant"], name="unnoticed")
     monkeypatch.setitem(promises.FAULTS, "unnoticed", fault)
-    expected = "fault unnoticed must be a control of a proof or attack of its promises"
+    expected = "fault unnoticed must be a control of a proof, an attack or a bench of its promises"
     assert expected in promises.catalogue_problems()
 
 
