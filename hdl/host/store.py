@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
@@ -13,7 +13,7 @@ from blindvisor.hdl.loader.store import STORE_ROW, StorePort
 
 __all__ = ["VolatileStore"]
 
-_KEPT = STORE_ROW["reserved"].offset  # bits of a row that hold something
+_KEPT = STORE_ROW["reserved"].offset  # bits of a row that hold something; the last is `valid`
 
 
 class VolatileStore(wiring.Component):
@@ -51,21 +51,23 @@ class VolatileStore(wiring.Component):
         write = memory.write_port()
         read = memory.read_port()
         request, response = self.port.request, self.port.response
+        row = request.payload.row.as_value()
         sweep = Signal(range(max(rows, 2)))
         swept = Signal()
         asked = Signal()
         m.d.comb += [
             request.ready.eq(swept),
-            read.en.eq(1),
+            read.en.eq(~write.en),  # never both: RAM blocks need help to give the old word
             read.addr.eq(request.payload.index),
             write.addr.eq(request.payload.index),
-            write.data.eq(request.payload.row.as_value()[:_KEPT]),
+            # The sweep clears the valid bit; the rest is 0 as well while the machine asks nothing.
+            write.data.eq(Cat(row[: _KEPT - 1], row[_KEPT - 1] & swept)),
             write.en.eq(request.valid & swept & request.payload.write),
             response.row.eq(read.data),
             response.valid.eq(asked),
         ]
         m.d.sync += asked.eq(request.valid & swept)
         with m.If(~swept):
-            m.d.comb += [write.addr.eq(sweep), write.data.eq(0), write.en.eq(1)]
+            m.d.comb += [write.addr.eq(sweep), write.en.eq(1)]
             m.d.sync += [sweep.eq(sweep + 1), swept.eq(sweep == rows - 1)]
         return m

@@ -21,6 +21,8 @@ COMMANDS = {
         "bench",
         "Measure generation, simulation, and the loader.",
     ),
+    "boards": ("blindvisor.sw.cli.build", "boards", "List the FPGA boards, and what was built."),
+    "build": ("blindvisor.sw.cli.build", "build", "Make a bitstream for a board."),
     "console": ("blindvisor.sw.cli.console", "console", "Drive a board over its serial port."),
     "demo": ("blindvisor.sw.cli.demo", "demo", "Two encrypted guests, all attacks, one report."),
     "demo-save": (

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import click
@@ -128,33 +129,47 @@ def vectors(messages: int, every: int, seed: int | None, as_json: bool) -> int:
 @click.command()
 @click.option("--fpga/--no-fpga", default=True, help="Synthesize for ECP5, place and route too.")
 @click.option("--reference", is_flag=True, help="Only the point that the machine uses.")
+@click.option("--kept", is_flag=True, help="Of area and clock, only what was measured already.")
+@click.option(
+    "--table", is_flag=True, help="Write docs/loader.json, and the tables of docs/loader.md."
+)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def loader(fpga: bool, reference: bool, as_json: bool) -> int:
+def loader(fpga: bool, reference: bool, kept: bool, table: bool, as_json: bool) -> int:
     """Measure each rate point of the loader: whole loads on RTL, area and clock on ECP5.
 
-    Synthesis, placement and routing take minutes per point the first time; their figures are kept.
+    Synthesis, placement and routing take minutes per point the first time. Every figure is kept
+    under build/fpga when it is there, so a run that was ended goes on where it was.
     Exit code 1 if the reference point misses a goal.
     """
-    from blindvisor.verification.loader_rates import POINTS, REFERENCE, judge, measure_point
+    from blindvisor.verification.loader_rates import POINTS, REFERENCE, judge, measure_points
+    from blindvisor.verification.loader_table import write
 
-    points = []
-    chosen = [REFERENCE] if reference else POINTS
+    if table and (reference or not fpga):
+        raise CommandError("--table must be without --reference and --no-fpga: it writes all rows")
     with _errors(), _quiet(), _progress() as step:
-        for sboxes, digit in chosen:
 
-            def tell(what: str, name: str = f"{sboxes} S-boxes, digit {digit}") -> None:
-                step(name, 0, None)
-                print(f"{name}: {what}")
+        def tell(point: tuple[int, int], what: str) -> None:
+            name = f"{point[0]} S-boxes, digit {point[1]}"
+            step(name, 0, None)
+            print(f"{datetime.now():%H:%M:%S}  {name}: {what}", flush=True)
 
-            points.append(measure_point(sboxes, digit, fpga=fpga, step=tell))
+        chosen = [REFERENCE] if reference else POINTS
+        points = measure_points(chosen, fpga=fpga, measuring=not kept, step=tell)
     missed = [
         goal
         for figures in points
         if (figures["sboxes"], figures["digit"]) == REFERENCE
         for goal in judge(figures)
     ]
+    report = {
+        "command": _command(),
+        "date": f"{datetime.now():%Y-%m-%d}",
+        "points": points,
+        "missed": missed,
+    }
+    if table:
+        write(report)
     if as_json:
-        report = {"command": _command(), "points": points, "missed": missed}
         click.echo(json.dumps(report, indent=2))
     else:
         _report(points, REFERENCE)
@@ -171,7 +186,8 @@ def _report(points: list[dict[str, Any]], reference: tuple[int, int]) -> None:
         pad_edge=False,
     )
     areas = Table(
-        *("S-boxes", "digit", "synth_ecp5", "LUT4", "CCU2C", "FF", "EBR", "MHz", "Mbit/s"),
+        *("S-boxes", "digit", "synth_ecp5", "LUT4", "CCU2C", "FF", "EBR"),
+        *("MHz by seed", "median", "Mbit/s"),
         box=None,
         pad_edge=False,
     )
@@ -192,10 +208,13 @@ def _report(points: list[dict[str, Any]], reference: tuple[int, int]) -> None:
                 f"{load['share']:.1f} %",
             )
         for options, area in point.get("fpga", {}).items():
+            if not area:
+                continue
             mhz = area.get("mhz")
             rate = f"{128 * mhz / point['cycles_256']:.0f}" if mhz else "-"
             counts = (f"{area[cell]:,}" for cell in ("lut4", "ccu2c", "ff", "ebr"))
-            areas.add_row(*name, options or "default", *counts, f"{mhz or '-'}", rate)
+            seeds = " ".join(f"{one}" for one in area.get("mhz_by_seed", {}).values())
+            areas.add_row(*name, options or "default", *counts, seeds, f"{mhz or '-'}", rate)
     console = Console(width=120)
     console.print(loads)
     if areas.row_count:

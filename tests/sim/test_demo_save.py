@@ -23,8 +23,35 @@ def test_all_is_as_it_must_be(tmp_path, capsys, target):
     assert [row["what"] for row in rows.values() if not row["ok"]] == []
     assert (code, result["ok"]) == (0, True)
     assert len(result["checks"]) == 19
+    check_with_the_command(tmp_path, capsys)
     again, _, _ = demo(tmp_path, capsys)  # with keys and stores of its own
     assert again == 0
+
+
+def check_with_the_command(folder, capsys):
+    """``attest verify`` accepts a machine's report, and with any byte of it changed does not."""
+    device, verifier, report = (folder / name for name in ("machine-1.key", "key", "report"))
+    data = (folder / "machine-1.report").read_bytes()
+    assert main(["attest", "key", "--device-key", str(device), "-o", str(verifier)]) == 0
+    verify = ["attest", "verify", str(report), "--report-key", str(verifier)]
+    for at in range(-1, len(data)):
+        changed = bytearray(data)
+        if at >= 0:
+            changed[at] ^= 1
+        report.write_bytes(changed)
+        assert main(verify) == (at >= 0), f"byte {at} changed"
+    report.write_bytes(data)
+    fields = Report.from_bytes(data)
+    capsys.readouterr()
+    for name in ("nonce", "measurement", "identity", "machine"):
+        value = getattr(fields, name)
+        assert main([*verify, f"--{name}", value.hex()]) == 0
+        assert main([*verify, f"--{name}", value[::-1].hex()]) == 1
+        assert f"{name} must be {value[::-1].hex()}" in capsys.readouterr().err
+    for name in ("width", "height"):
+        assert main([*verify, f"--{name}", str(getattr(fields, name))]) == 0
+        assert main([*verify, f"--{name}", "7"]) == 1
+    capsys.readouterr()
 
 
 def test_a_machine_that_forgets_fails_the_demonstration(tmp_path, capsys, monkeypatch):

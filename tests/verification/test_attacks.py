@@ -13,6 +13,7 @@ from blindvisor.verification.attacks.attack import Verdict
 from blindvisor.verification.attacks.catalogue import ATTACKS
 from blindvisor.verification.attacks.runs import carry_out, carry_out_on_model
 from blindvisor.verification.controls.catalogue import FAULTS
+from blindvisor.verification.controls.plant import together
 
 SMALL = CONFIGURATIONS["small"]
 PROMISES = {f"P{number}" for number in range(1, 14)}
@@ -38,14 +39,31 @@ def test_all_attacks_are_blocked_on_rtl():
     assert [outcome.name for outcome in outcomes if not outcome.blocked] == []
 
 
+def by_control(name):
+    return [attack for attack in ATTACKS.values() if name in attack.controls]
+
+
 @pytest.mark.cocotb
-@pytest.mark.parametrize("fault", ["borders-open", "contents-tag"])
-def test_with_the_check_switched_off_its_attacks_succeed_on_rtl(fault):
-    concerned = [attack for attack in ATTACKS.values() if fault in attack.controls]
-    assert concerned
-    for attack in concerned:
-        (outcome,) = carry_out([attack], config=SMALL, fault=FAULTS[fault])
-        assert outcome.verdict is Verdict.SUCCEEDED, attack.name
+@pytest.mark.parametrize(
+    "faults",
+    [
+        # planted together, as neither is in the other's way: a variant costs a compilation
+        {
+            "borders-open": by_control("borders-open"),
+            "scrub-memory": [ATTACKS["failed-load-residue"]],
+        },
+        {"contents-tag": by_control("contents-tag")},
+    ],
+    ids="+".join,
+)
+def test_with_the_check_switched_off_its_attacks_succeed_on_rtl(faults):
+    fault = together([FAULTS[name] for name in faults])
+    for name, concerned in faults.items():
+        assert concerned
+        for attack in concerned:
+            assert name in attack.controls
+            (outcome,) = carry_out([attack], config=SMALL, fault=fault)
+            assert outcome.verdict is Verdict.SUCCEEDED, attack.name
 
 
 @pytest.mark.cocotb

@@ -7,6 +7,7 @@ import pytest
 
 from blindvisor.hdl.config import CONFIGURATIONS
 from blindvisor.verification.attacks.catalogue import ATTACKS
+from blindvisor.verification.controls.benches import BENCH_CONTROLS
 from blindvisor.verification.controls.catalogue import FAULTS
 from blindvisor.verification.controls.plant import (
     HDL,
@@ -42,7 +43,7 @@ def test_every_fault_is_hardware() -> None:
 
 
 def test_every_fault_is_a_control_of_evidence_for_what_it_breaks() -> None:
-    evidence = (*ATTACKS.values(), *PROOFS.values())
+    evidence = (*ATTACKS.values(), *PROOFS.values(), *BENCH_CONTROLS)
     for fault in FAULTS.values():
         concerned = [item for item in evidence if fault.name in item.controls]
         assert concerned, fault.name

@@ -10,4 +10,4 @@ from blindvisor.verification.benches import loader, loader_tamper
 
 @pytest.mark.cocotb
 def test_changes_under_its_hands(tmp_path):
-    assert run_bench(Loader(loader.CONFIG), loader_tamper.__name__, tmp_path) == 5
+    assert run_bench(Loader(loader.CONFIG), loader_tamper.__name__, tmp_path) == 7

@@ -155,7 +155,7 @@ async def save_numbers_are_never_used_twice(dut: Any) -> None:
         assert outcome.result is Result.OK
         header = unpack(outcome.image, root_key=rig.root_key).header
         numbers.append(header.nonce)
-    assert numbers == [save_number(5, 3), save_number(6, 3)]
+    assert numbers == [save_number(5, 3), save_number(6, 3)], f"save numbers {numbers}"
 
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")
@@ -253,10 +253,12 @@ async def an_abort_never_lowers_a_row(dut: Any) -> None:
             outcome = await (
                 rig.save(ONE, abort_after=at) if saving else rig.load(image, ONE, abort_after=at)
             )
+            when = f"{'save' if saving else 'load'}, ABORT {early} cycles before its end"
             results.add(outcome.result)
+            assert outcome.result in (Result.OK, Result.ABORTED), f"{when}: {outcome.result}"
             after = rig.row(IDENTITY) or (0, 0)
-            assert after[0] == version == 5, (saving, early)
-            assert after[1] in (generation, generation + saving), (saving, early)
+            assert after[0] == version == 5, f"{when}: the row's version is {after[0]}"
+            assert after[1] in (generation, generation + saving), f"{when}: row {after}"
             if outcome.result is not Result.OK and not saving:
                 assert (await rig.load(image, ONE)).result is Result.OK
     assert {Result.OK, Result.ABORTED} <= results

@@ -80,6 +80,59 @@ LOADER_FAULTS = (
         ),
     ),
     Fault(
+        name="double-fetch",
+        promises=("P6",),
+        breaks="the header that is authenticated is fetched from STAGING a second time",
+        edits=(
+            Edit(
+                "loader/loader.py",
+                "reading = (s.phase == Phase.HEADER) | (s.phase == Phase.WRITE)\n",
+                "again = (s.phase == Phase.AUTHENTICATE) & ~s.save\n"
+                "        reading = (s.phase == Phase.HEADER) | (s.phase == Phase.WRITE) | again\n",
+            ),
+            Edit("loader/loader.py", "m.If(gather.filled):", "m.If(gather.filled & ~again):"),
+            Edit(
+                "loader/loader.py",
+                "s.gcm.source.valid.eq(~s.save | s.scatter.blocks.ready),",
+                "s.gcm.source.valid.eq("
+                "Mux(s.save, s.scatter.blocks.ready, s.gather.blocks.valid)),\n"
+                "                s.gather.blocks.ready.eq(~s.save & s.gcm.source.ready),",
+            ),
+            Edit(
+                "loader/sharing.py",
+                "        with m.Case(Phase.WRITE):\n",
+                "        with m.Case(Phase.AUTHENTICATE), m.If(~s.save):\n"
+                "            m.d.comb += source.eq(s.gather.blocks.payload)\n"
+                "        with m.Case(Phase.WRITE):\n",
+            ),
+        ),
+    ),
+    Fault(
+        name="row-not-kept",
+        promises=("P6",),
+        breaks="an ABORT between the commit of a row and its write puts zeros into the row",
+        edits=(
+            Edit(
+                "loader/versions.py",
+                "written = Cat(self.identity, kept, 1, Const(0, 63))",
+                "written = Cat(self.identity, self.next_version, self.next_generation, 1,"
+                " Const(0, 63))",
+            ),
+        ),
+    ),
+    Fault(
+        name="line-after-row",
+        promises=("P6",),
+        breaks="an ABORT between the commit of a row and its end makes the VM look superseded",
+        edits=(
+            Edit(
+                "loader/saving.py",
+                "Cat(versions.commit & versions.idle, s.vm, versions.next_generation)",
+                "Cat(versions.done, s.vm, versions.next_generation)",
+            ),
+        ),
+    ),
+    Fault(
         name="cipher-time-of-key",
         promises=("P7",),
         breaks="the cipher takes a round less with one half of all keys",
@@ -136,6 +189,30 @@ LOADER_FAULTS = (
                 "loader/loader.py",
                 "with m.If(s.kdf.done):",
                 "with m.If(s.kdf.done & ~s.kdf.half[0]):",
+            ),
+        ),
+    ),
+    Fault(
+        name="store-row-of-another",
+        promises=("P6",),
+        breaks="what is found is a row whose identity begins with the same byte",
+        edits=(
+            Edit(
+                "loader/versions.py",
+                "ours = row.valid & (row.identity == self.identity)",
+                "ours = row.valid & (row.identity[:8] == self.identity[:8])",
+            ),
+        ),
+    ),
+    Fault(
+        name="store-row-elsewhere",
+        promises=("P6",),
+        breaks="an identity's versions are written into a row that is not its own",
+        edits=(
+            Edit(
+                "loader/versions.py",
+                "with m.If(ours | (~row.valid & ~free)):",
+                "with m.If(~row.valid & ~free):",
             ),
         ),
     ),

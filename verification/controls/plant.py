@@ -10,14 +10,23 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from blindvisor.hdl.config import MachineConfig
 
-__all__ = ["Edit", "Fault", "PlantError", "elaborate_with", "generate_with", "planted"]
+__all__ = [
+    "Edit",
+    "Fault",
+    "PlantError",
+    "convert_with",
+    "elaborate_with",
+    "generate_with",
+    "planted",
+    "together",
+]
 
 HDL = Path(__file__).parents[2] / "hdl"
 
@@ -82,6 +91,19 @@ class Fault:
     edits: tuple[Edit, ...]
 
 
+def together(faults: Sequence[Fault]) -> Fault:
+    """Return one fault that is all of these: a variant costs its compilation only once.
+
+    None of them may touch what another one's evidence looks at.
+    """
+    return Fault(
+        name="+".join(fault.name for fault in faults),
+        promises=tuple(dict.fromkeys(promise for fault in faults for promise in fault.promises)),
+        breaks="; ".join(fault.breaks for fault in faults),
+        edits=tuple(edit for fault in faults for edit in fault.edits),
+    )
+
+
 @contextmanager
 def planted(fault: Fault) -> Iterator[Path]:
     """Return a folder from which ``blindvisor.hdl`` is imported with the fault.
@@ -123,6 +145,19 @@ from blindvisor.hdl.generate import generate
 pathlib.Path(sys.argv[4]).write_text(generate(config))
 """
 
+_CONVERT = """
+from amaranth.back import verilog
+from amaranth.hdl import UnusedElaboratable
+import warnings
+warnings.simplefilter("ignore", UnusedElaboratable)
+output, block, parameters = json.loads(sys.argv[4])
+module, _, component = block.partition(":")
+made = getattr(importlib.import_module(module), component)
+made = made(**parameters) if parameters else made(config)
+text = verilog.convert(made, name="top", strip_internal_attrs=True)
+pathlib.Path(output).write_text(text)
+"""
+
 _ELABORATE = """
 from amaranth.back import rtlil
 from amaranth.hdl import UnusedElaboratable
@@ -161,6 +196,27 @@ def generate_with(fault: Fault, config: MachineConfig) -> str:
     with planted(fault) as root:
         output = root / "machine.v"
         _run(fault, root, config, _GENERATE, str(output))
+        return output.read_text()
+
+
+def convert_with(fault: Fault, config: MachineConfig, block: str, **parameters: int) -> str:
+    """Return the Verilog of one block with the fault planted; its top is ``top``.
+
+    Parameters
+    ----------
+    block : :class:`str`
+        ``module:Class`` of a component.
+    parameters
+        Its parameters; by default it takes ``config`` alone.
+
+    Raises
+    ------
+    :exc:`PlantError`
+        If the fault does not fit the source, or the variant cannot be generated.
+    """
+    with planted(fault) as root:
+        output = root / "block.v"
+        _run(fault, root, config, _CONVERT, json.dumps([str(output), block, parameters]))
         return output.read_text()
 
 

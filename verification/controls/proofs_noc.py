@@ -74,6 +74,14 @@ NOC_FAULTS = (
         "m.d.sync += taken.eq(0)",
     ),
     _one(
+        "router-order-kept",
+        ("P5", "P12"),
+        "a router remembers over a change of the owner whom it served last",
+        "noc/router.py",
+        "[first.eq(1) for first in before.values()]",
+        "[first.eq(first) for first in before.values()]",
+    ),
+    _one(
         "router-misroutes",
         ("P2", "P12"),
         "a packet moves along Y before X",

@@ -281,18 +281,6 @@ TILE_FAULTS = (
         "return ~offset[-1]",
     ),
     _one(
-        "interconnect-order-kept",
-        ("P5",),
-        "who is served first depends on what the last VM did",
-        "cluster/interconnect.py",
-        "(~self.blocked).replicate(masters)),\n"
-        "            arbiter.taken.eq(1),\n"
-        "            arbiter.clear.eq(self.hold),\n",
-        "(~self.blocked).replicate(masters)),\n"
-        "            arbiter.taken.eq(1),\n"
-        "            arbiter.clear.eq(0),\n",
-    ),
-    _one(
         "interconnect-unfair",
         ("P8",),
         "a cluster's own cores go before all others",

@@ -238,17 +238,17 @@ def follow(folder: Path, *, outputs: int, steps: int, seconds: float) -> dict[in
     """
     if not pdr_available():
         raise FlowError("runs need berkeley-abc: sudo apt-get install berkeley-abc")
-    script = f"read_aiger run.aig; fold; strash; bmc3 -a -F {steps} -T {seconds:.0f}"
+    script = f"read_aiger run.aig; fold; strash; bmc3 -a -x -F {steps} -T {seconds:.0f}"
     code, text = _run(["berkeley-abc", "-c", script], folder, "follow.log", seconds + 10)
     found = re.findall(r"^Output +(\d+) was asserted in frame +(\d+) ", text, re.MULTILINE)
     # It must have followed all outputs to the end, and say itself how many it found.
     ended = re.search(
         rf"(?:\((\d+) out of {outputs}\)|^All ({outputs}) outputs are found to be SAT)"
-        rf" after {steps} frames",
+        rf" after {steps} frames|^No output asserted in {steps} frames",
         text,
         re.MULTILINE,
     )
-    if code != 0 or ended is None or int(ended[1] or ended[2]) != len(found):
+    if code != 0 or ended is None or int(ended[1] or ended[2] or 0) != len(found):
         return f"no answer from bmc3: {text.strip()[-200:]}"
     return {int(output): int(frame) for output, frame in found}
 

@@ -116,23 +116,38 @@ class MonitorEnvironment(wiring.Component):
 
     ``guided`` is high while cluster 1 and VM 1 are watched, the hypervisor does the calls of
     ``script``, clusters answer at once (with a refusal to FAULT alone) and the loader, which sends
-    one word, finds the image good; words of a saved image are taken at once.
+    one word, finds the image good; words of a saved image are taken at once. A run
+    (:mod:`~blindvisor.verification.formal.runs`) is the one trace that is guided, or another.
 
     Parameters
     ----------
     config : :class:`MachineConfig`
         The machine.
+    script : :class:`tuple`
+        Other calls, for a run.
+    result : :class:`Result`
+        What the loader says in a run.
     """
 
     script: tuple[tuple[Any, ...], ...]
+    helpful: list[tuple[Value, Any]]
 
     watched: Signal
     vm: Signal
     inputs: Any
     guided: Signal
 
-    def __init__(self, config: MachineConfig) -> None:
+    def __init__(
+        self,
+        config: MachineConfig,
+        *,
+        script: tuple[tuple[Any, ...], ...] = (),
+        result: Result = Result.OK,
+    ) -> None:
         self.config = config
+        self.script = script or self.script
+        self.outcome = result
+        self.helpful = []
         super().__init__(
             {
                 "watched": In(range(config.clusters)),
@@ -258,22 +273,26 @@ class MonitorEnvironment(wiring.Component):
         with m.If(begins & (begun != len(self.script) - 1)):
             m.d.sync += begun.eq(begun + 1)
         script = Array(_said(*call) for call in self.script)
-        said = Cat(inputs.command, inputs.arguments)
+        said = Value.cast(script[begun])
+        loads = (dut.calls.loading | dut.calls.saving) & ~dut.load.start
+        self.helpful = [
+            (self.watched, 1),
+            (self.vm, 1),
+            (inputs.start, 1),
+            (inputs.command, said[:32]),
+            (inputs.arguments, said[32:]),
+            (inputs.abort, 0),
+            (inputs.ready, 1),
+            (inputs.reply_valid, owed != 0),
+            (inputs.reply, Cat(Const(-1, 32), last_op != LaneOp.FAULT)),
+            (inputs.load_busy, 1),
+            (inputs.load_done, loads),
+            (inputs.load_result, self.outcome),
+            (inputs.saved_waiting, 0),
+            (inputs.loader_command.valid, dut.load.start),
+        ]
         m.d.comb += self.guided.eq(
-            (self.watched == 1)
-            & (self.vm == 1)
-            & inputs.start
-            & (said == script[begun])
-            & ~inputs.abort
-            & inputs.ready
-            & (inputs.reply_valid == (owed != 0))
-            & (inputs.reply.ok == (last_op != LaneOp.FAULT))
-            & inputs.reply.data.all()
-            & inputs.load_busy
-            & (inputs.load_done == ((dut.calls.loading | dut.calls.saving) & ~dut.load.start))
-            & (inputs.load_result == Result.OK)
-            & ~inputs.saved_waiting
-            & (inputs.loader_command.valid == dut.load.start)
+            Cat(Value.cast(given) == Value.cast(value) for given, value in self.helpful).all()
         )
 
 

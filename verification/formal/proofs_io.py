@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proofs of the I/O cluster and its network. Small geometries have every kind of neighbour."""
 
+from typing import Any
+
+from blindvisor.hdl.abi import Call, Result
 from blindvisor.hdl.config import CONFIGURATIONS, MachineConfig
 from blindvisor.verification.benches.ionet import line
 from blindvisor.verification.formal.attest_spec import AttestSpec
@@ -48,6 +51,19 @@ _NEIGHBOUR_FAULTS = (
     "slot-taken-twice",
     "frame-stretched",
 )
+
+_CREATE = (Call.VM_CREATE, 1, 1, 0, 1, 1)
+_RUNS: dict[str, tuple[dict[str, Any], ...]] = {
+    "codes": (
+        {},
+        {"script": (_CREATE, (Call.VM_LOAD, 1, 144)), "result": Result.UNKNOWN_CALL},
+    ),
+    "channels": (
+        {},
+        {"script": (_CREATE, (Call.CHANNEL_GRANT, 0, 1, 0), (Call.CHANNEL_GRANT, 0, 1, 1))},
+    ),
+}
+"""Where a fault shows after several calls only, and PDR is slow to find it."""
 
 IO_PROOFS = (
     *(
@@ -124,6 +140,9 @@ IO_PROOFS = (
             spec=lambda spec=spec: spec(TWO_CLUSTERS),
             cover_steps=steps,
             guide="guided",
+            runs=tuple(
+                lambda spec=spec, run=run: spec(TWO_CLUSTERS, **run) for run in _RUNS.get(name, ())
+            ),
             seconds=900,
             controls=controls,
             large=True,
@@ -148,11 +167,11 @@ IO_PROOFS = (
                 "codes",
                 ("P8",),
                 MonitorCodesSpec,
-                50,
+                160,
                 ("monitor-loader-code", "monitor-unknown-ok"),
             ),
             ("values", ("P9",), MonitorValuesSpec, 45, ("loader-word-in-value",)),
-            ("channels", ("P10",), MonitorChannelsSpec, 80, ("channel-taken",)),
+            ("channels", ("P10",), MonitorChannelsSpec, 160, ("channel-taken",)),
         )
     ),
     *(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proofs of the loader's parts."""
 
+from blindvisor.hdl.config import MachineConfig
 from blindvisor.verification.formal.engine_spec import EngineSpec
 from blindvisor.verification.formal.hash_spec import HashSpec
 from blindvisor.verification.formal.loader_environment import WELL, Wish
@@ -8,8 +9,11 @@ from blindvisor.verification.formal.loader_pair_spec import LoaderPairSpec
 from blindvisor.verification.formal.loader_spec import LoaderSpec
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.formal.savenumber_spec import SaveNumberSpec
+from blindvisor.verification.formal.versions_spec import VersionsSpec
 
 __all__ = ["LOADER_PROOFS"]
+
+THREE_ROWS = MachineConfig(name="three-rows", width=2, height=2, store_rows=3)
 
 LOADER_PROOFS = (
     Proof(
@@ -39,6 +43,14 @@ LOADER_PROOFS = (
         engine=Engine.INDUCTION,
         base_steps=20,
         controls=("hash-time-of-data", "hash-kept"),
+    ),
+    Proof(
+        name="versions",
+        promises=("P6",),
+        spec=lambda: VersionsSpec(THREE_ROWS),
+        engine=Engine.INDUCTION,
+        base_steps=12,
+        controls=("store-row-of-another", "store-row-elsewhere"),
     ),
     Proof(
         name="loader",

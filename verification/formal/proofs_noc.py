@@ -2,6 +2,7 @@
 """Proofs of the mesh's router."""
 
 from blindvisor.hdl.noc.router import Router
+from blindvisor.verification.formal.confined_spec import ConfinedSpec
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.formal.router_pair_spec import RouterPairSpec
 from blindvisor.verification.formal.router_spec import RouterSpec
@@ -12,12 +13,17 @@ NOC_PROOFS = (
     *(
         Proof(
             name=f"router-pair-{depth}",
-            promises=("P12",),
+            promises=("P5", "P12"),
             spec=lambda depth=depth: RouterPairSpec(fifo_depth=depth),
             engine=Engine.INDUCTION,
             base_steps=8 if depth == 2 else 1,
-            seconds=300,
-            controls=("router-one-at-a-time", "router-shared-lock", "router-waits-for-all")
+            seconds=900,
+            controls=(
+                "router-one-at-a-time",
+                "router-shared-lock",
+                "router-waits-for-all",
+                "router-order-kept",
+            )
             if depth == 2
             else (),
             large=depth > 2,
@@ -31,6 +37,21 @@ NOC_PROOFS = (
         engine=Engine.INDUCTION,
         base_steps=8,
         controls=("router-looks-at-data",),
+    ),
+    *(
+        Proof(
+            name=f"router-confined-{depth}",
+            promises=("P12",),
+            spec=lambda depth=depth: ConfinedSpec(fifo_depth=depth),
+            engine=Engine.INDUCTION,
+            base_steps=8 if depth == 2 else 1,
+            seconds=900,
+            controls=("router-misroutes", "router-interleaves", "router-routes-bodies")
+            if depth == 2
+            else (),
+            large=depth > 2,
+        )
+        for depth in (2, 16)
     ),
     Proof(
         name="router",

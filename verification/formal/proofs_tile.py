@@ -104,7 +104,7 @@ TILE_PROOFS = (
             "interconnect-not-blocked",
             "interconnect-answers-all",
             "interconnect-wraps",
-            "interconnect-order-kept",
+            "order-kept",
             "interconnect-unfair",
         ),
     ),

@@ -25,6 +25,8 @@ class RouterPairSpec(wiring.Component):
     P12-BLIND
         At every port of A, what the router does is the same in both copies, cycle by cycle: offers,
         the flits offered, and whether it takes one.
+    P5-FORGETS
+        After ``clear`` a router chooses as at power-on.
     INVARIANT
         What the induction rests on: at the ports of A the registers are the same in both copies;
         no port holds, and no queue holds a flit for, an output of the other domain; what is said of
@@ -35,13 +37,17 @@ class RouterPairSpec(wiring.Component):
     that a router does depends on them.
 
     Assumed: ``ours`` is constant; packets go from ports of one domain to ports of the same (or
-    nowhere). In the mesh this follows from egress (P1-RECTANGLE), from rectangles being disjoint
-    (P4) and from P12-XFIRST. Not covered: ``dropped``, which tells the monitor of both domains.
+    nowhere); ``clear``, which comes from the router's own cluster, is the same in both copies if
+    any port is A's. In the mesh this follows from egress (P1-RECTANGLE), from rectangles being
+    disjoint (P4) and from what routers hand on (P12-CONTRACT, P12-APART). Not covered: ``dropped``,
+    which tells the monitor of both domains.
     """
 
     x: Signal
     y: Signal
     ours: Signal
+    clear_a: Signal
+    clear_b: Signal
 
     def __init__(self, *, fifo_depth: int, secret_data: bool = False) -> None:
         self._depth = fifo_depth
@@ -55,6 +61,8 @@ class RouterPairSpec(wiring.Component):
                 **{f"{port}_{copy}": In(flits) for port in PORTS for copy in "ab"},
                 "ready_a": In(len(PORTS)),
                 "ready_b": In(len(PORTS)),
+                "clear_a": In(1),
+                "clear_b": In(1),
             }
         )
 
@@ -65,6 +73,8 @@ class RouterPairSpec(wiring.Component):
         was_ours = Signal.like(self.ours)
         m.d.sync += [started.eq(1), was_ours.eq(self.ours)]
         m.d.comb += Assume(~started | (self.ours == was_ours), "the partition is constant")
+        cleared_alike = self.clear_a == self.clear_b
+        m.d.comb += Assume(~self.ours.any() | cleared_alike, "A's cluster clears in both")
         copies = [self._copy(m, name) for name in "ab"]
 
         (router_a, registers_a, rows_a), (router_b, registers_b, rows_b) = copies
@@ -123,7 +133,15 @@ class RouterPairSpec(wiring.Component):
         fragment, registers = opened(router)
         rows = {port: self._rows(fragment, port, name) for port in PORTS}
         m.submodules[f"router_{name}"] = fragment
-        m.d.comb += [router.x.eq(self.x), router.y.eq(self.y)]
+        clear, cleared = getattr(self, f"clear_{name}"), Signal(name=f"cleared_{name}")
+        order = Cat(register for key, register in registers.items() if "_before_" in key)
+        m.d.sync += cleared.eq(clear)
+        m.d.comb += [
+            router.x.eq(self.x),
+            router.y.eq(self.y),
+            router.clear.eq(clear),
+            Assert(~cleared | order.all(), "P5-FORGETS"),
+        ]
         ready = getattr(self, f"ready_{name}")
         for n, port in enumerate(PORTS):
             source = getattr(self, f"{port}_{name}")

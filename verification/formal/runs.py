@@ -117,7 +117,8 @@ def followed(
         found = {names[output]: frame for output, frame in reached.items()}
         wrong = {name: frame for name, frame in found.items() if known[name][0] == "assert"}
         if wrong:
-            return _violated(design, place, min(wrong.values()), seconds)
+            claimed = [wrong[name] for name in wrong if known[name][1].startswith("P")]
+            return _violated(design, place, min(claimed or wrong.values()), seconds)
         there = [known[name][1] for name in found]
         if _LASTS not in there:
             detail = f"the assumptions contradict each other: run {number} ends before its time"

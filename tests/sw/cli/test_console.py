@@ -2,7 +2,12 @@
 """``blindvisor console`` on a board that is a model behind a pseudo-terminal."""
 
 import io
+import os
 import re
+import select
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -70,6 +75,54 @@ def test_two_guests_run_and_one_is_typed_to(console, images):
     assert out.count("[exit 0]") == 2
     assert "vm1: running, 1 x 1 at (1, 1)" in out
     assert re.search(r"channel 1 \(tty\): vm2, as its channel 0", out)
+
+
+def test_in_a_terminal_there_is_a_prompt_and_a_guest_to_type_to(board, images):
+    master, slave = os.openpty()
+    command = [sys.executable, "-c", "from blindvisor.sw.cli import main; main()"]
+    shell = subprocess.Popen(
+        [*command, "console", "--port", board.name], stdin=slave, stdout=slave, stderr=slave
+    )
+    os.close(slave)
+    seen = b""
+
+    def until(text):
+        nonlocal seen
+        deadline = time.monotonic() + 60
+        while text not in seen:
+            assert time.monotonic() < deadline, seen
+            if select.select([master], [], [], 0.1)[0]:
+                seen += os.read(master, 4096)
+        seen = seen.partition(text)[2]
+
+    def type_in(text):
+        os.write(master, text)
+
+    try:
+        until(b"small on ")
+        until(b"blindvisor> ")
+        type_in(b"fly\n")
+        until(b"Error: no such command or call: fly")
+        until(b"blindvisor> ")
+        type_in(f"load {images}/echo.bvi\n".encode())
+        until(b"loading: 100 %")
+        until(b"blindvisor> ")
+        type_in(b"start 1\n")
+        until(b"blindvisor> ")
+        type_in(b"tty 0\n")
+        until(b"until Ctrl-]")
+        type_in(b"to be\n")
+        until(b"echo: to be")
+        type_in(b"\x1d")
+        until(b"blindvisor> ")
+        type_in(b"tty 0 or not\n")
+        until(b"tty0| echo: or not")
+        type_in(b"quit\n")
+        assert shell.wait(30) == 0
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(master)
 
 
 def test_calls_by_name(console):

@@ -129,7 +129,7 @@ def scenario(link, images):
         vm.start()
         printed[channel] = b""
     link.tty_write(1, TYPED)
-    while b"[exit 0]" not in printed[0] or TYPED not in printed[1]:
+    while b"[exit 0]\n" not in printed[0] or TYPED not in printed[1]:
         assert link.cycles < LIMIT, printed
         link.advance(1000)
         for channel, text in printed.items():
