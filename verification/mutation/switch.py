@@ -106,6 +106,8 @@ class Switch:
         failed = re.findall(r"Output (\d+) of miter .* was asserted in frame (\d+)", text)
         if failed and "The cex is correct" in text:
             return Found(claim=self._claim([failed[-1][0]]), steps=int(failed[-1][1]) + 1)
+        if not failed and "Explored all reachable states" in text:
+            return Found(claim="", steps=steps)
         passed = re.findall(r"No output asserted in (\d+) frames", text)
         if failed or not passed:
             raise FlowError(f"abc must find a counterexample or none, not: {text[-300:]}")

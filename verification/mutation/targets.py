@@ -64,7 +64,7 @@ TARGETS = {
     "leaf": _alone("node"),
     "root": _alone("root", steps=20),
     "guard": _alone("guard"),
-    "attest": _alone("attest", most=30, steps=3),
+    "attest": _alone("attest", most=30, large=True, steps=3),
     "router": _alone("router", large=True),
     "monitor": _alone("monitor-ends-2", most=30, large=True, steps=3),
 }
