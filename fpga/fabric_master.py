@@ -13,7 +13,7 @@ from blindvisor.hdl.cluster.bus import LocalBus
 
 __all__ = ["TrafficMaster"]
 
-NEIGHBOUR = 0x0100_0000 >> 2  # guest cluster (1, 0), word 0
+NEIGHBOUR = 0x1000_0000 >> 2  # guest cluster (1, 0), word 0
 OWN_WINDOW = (0xFF00_0000 | WINDOW_OFFSET | ChannelRegister.DATA.value) >> 2
 
 
