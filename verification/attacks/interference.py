@@ -1,34 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attacks of many accesses at once, and what they or a key change in the time of others.
+"""Attacks of several VMs at once, and what a key changes in the time of a load.
 
-The machine model has no cycles, so there those with a clock only run their programs.
+The machine model has no cycles, so there the one with a clock only loads its images.
 """
 
 from typing import Any
 
 from blindvisor.hdl.abi import Result
 from blindvisor.sw.image.pack import Secrets, pack
-from blindvisor.verification.attacks.assembly import Assembler
 from blindvisor.verification.attacks.attack import Attack, Threat
 from blindvisor.verification.attacks.memory import STOLEN, foreign_bases
 from blindvisor.verification.attacks.programs import Probe, ProbeKind, prober
-from blindvisor.verification.attacks.timing import TARGET, measure, row_of
 from blindvisor.verification.attacks.world import (
     ACCOMPLICE,
     ACCOMPLICE_TTY,
     SPARE,
-    VICTIM,
     Place,
     World,
 )
-from blindvisor.verification.rv32 import csrw, li, sw
 
 __all__ = ["INTERFERENCE_ATTACKS"]
 
 _SPARE_TTY = 2
 _FRAME = 4096  # cycles: whole frames of the I/O network on every machine
 _KEYS = 12
-_MTVEC = 0x305
 
 
 def _two_attackers(world: World) -> None:
@@ -54,37 +49,6 @@ def _two_attackers(world: World) -> None:
             world.gain(f"a store at {address:#010x} was answered without an error")
         if found.traps is None:
             world.surprises.append("an access got no answer at all")
-
-
-def _storm(target: int) -> bytes:
-    """Return a guest that stores to one address for ever, whatever it is answered."""
-    a = Assembler()
-    a.la(3, "again")
-    a.emit(csrw(_MTVEC, 3), li(5, target))
-    a.label("again")
-    a.emit(sw(0, 5))
-    a.jump("again")
-    return a.finish()
-
-
-def _flood_the_mesh(world: World) -> None:
-    home, row = world.home, row_of(world)
-    world.hypervisor.vm_destroy(VICTIM)
-    world.victim_lives = False
-    targets = [TARGET, (row.width - 1) << 28 | TARGET]
-    alone = measure(world, targets)
-    # At the cluster that the remote loads go to: there both would meet.
-    x, y = (row.x + row.width - 1 - home.x) & 15, (row.y - home.y) & 15
-    program = _storm(x << 28 | y << 24 | TARGET)
-    world.start(ACCOMPLICE, home, program)
-    beside = measure(world, targets)
-    if alone is None or beside is None:
-        return
-    for what, before, after in zip(("local", "remote"), alone, beside, strict=True):
-        same = before == after
-        world.note(f"time {len(before)} {what} loads, twice", "the same" if same else "they differ")
-        if not same:
-            world.gain(f"{what} loads: {before} cycles alone, {after} beside a storm of stores")
 
 
 def _time_of_load(world: World) -> None:
@@ -124,18 +88,6 @@ INTERFERENCE_ATTACKS = (
         shown=False,
     ),
     Attack(
-        name="flood-the-mesh",
-        threat=Threat.VM,
-        promises=("P12",),
-        goal="slow another VM's accesses down by stores to its clusters",
-        steps=("time local and remote loads", "again while two clusters store there for ever"),
-        denial="the same cycles, load by load: no packet of the attacker leaves its cluster",
-        controls=("borders-open",),
-        modelled_on="covert channel over a commercial mesh (Don't Mesh Around)",
-        run=_flood_the_mesh,
-        shown=False,
-    ),
-    Attack(
         name="time-of-load",
         threat=Threat.HYPERVISOR,
         promises=("P7",),
@@ -147,4 +99,4 @@ INTERFERENCE_ATTACKS = (
         shown=False,
     ),
 )
-"""By what is kept busy."""
+"""Stores, then a clock."""

@@ -25,13 +25,12 @@ from blindvisor.verification.attacks.world import (
 )
 from blindvisor.verification.rv32 import addi, csrw, li, lw, sw
 
-__all__ = ["TARGET", "TIMING_ATTACKS", "measure", "row_of"]
+__all__ = ["TIMING_ATTACKS"]
 
 _SPARE_TTY = 2
 _ROUNDS = 8
 _OWN = OWN_CLUSTER << 24
-TARGET = 0x700
-"""Offset of the word that is read, past the program."""
+_TARGET = 0x700  # offset of the word that is read, past the program
 
 _TIMES = 0xC00  # where the stopwatch keeps what it measured
 _MTVEC = 0x305
@@ -81,8 +80,8 @@ def stopwatch(targets: Iterable[int]) -> bytes:
     finish_frames(a)
     a.label("other")
     a.jump("other")
-    if a.size > TARGET:
-        raise AssertionError(f"the stopwatch must fit below {TARGET:#x}, not take {a.size} bytes")
+    if a.size > _TARGET:
+        raise AssertionError(f"the stopwatch must fit below {_TARGET:#x}, not take {a.size} bytes")
     return a.finish()
 
 
@@ -90,9 +89,9 @@ def flooder() -> bytes:
     """Return a guest for 2 x 1 clusters that accesses its other cluster and its TTY for ever."""
     a = Assembler()
     a.emit(li(2, _OWN + REGISTER_OFFSET), li(10, channel_address(0)))
-    a.emit(li(5, TARGET), lw(7, 2, GuestRegister.COORDINATES.value))
+    a.emit(li(5, _TARGET), lw(7, 2, GuestRegister.COORDINATES.value))
     a.bne(7, 0, "flood")
-    a.emit(li(5, 0x1000_0000 + TARGET))
+    a.emit(li(5, 0x1000_0000 + _TARGET))
     a.label("flood")
     a.emit(lw(7, 10), sw(7, 5), lw(7, 10), lw(7, 5))
     a.jump("flood")
@@ -123,19 +122,19 @@ def _first_load() -> bytes:
     return a.finish()
 
 
-def row_of(world: World) -> Place:
+def _row(world: World) -> Place:
     """Return the row of clusters that the stopwatch measures: the first one of the mesh."""
     return Place(0, 0, min(world.config.width, 4), 1)
 
 
-def measure(
+def _measure(
     world: World,
     targets: list[int],
     *,
     flood: bool = False,
 ) -> list[list[int]] | None:
     """Run the stopwatch; return the cycles of each target in each round, None on the model."""
-    world.start(SPARE, row_of(world), stopwatch(targets), (_SPARE_TTY, 0))
+    world.start(SPARE, _row(world), stopwatch(targets), (_SPARE_TTY, 0))
     if flood:
         for _ in range(40):
             world.hypervisor.cluster_status(world.config.clusters - 1)
@@ -153,8 +152,8 @@ def measure(
 
 
 def _time_of_access(world: World) -> None:
-    distances = range(row_of(world).width)
-    times = measure(world, [distance << 28 | TARGET for distance in distances])
+    distances = range(_row(world).width)
+    times = _measure(world, [distance << 28 | _TARGET for distance in distances])
     if times is None:
         return
     for distance, measured in zip(distances, times, strict=True):
@@ -171,11 +170,11 @@ def _listen_to_a_neighbour(world: World) -> None:
     home = world.home
     world.hypervisor.vm_destroy(VICTIM)
     world.victim_lives = False
-    last = row_of(world).width - 1
-    targets = [TARGET, last << 28 | TARGET, channel_address(0)]
-    alone = measure(world, targets)
+    last = _row(world).width - 1
+    targets = [_TARGET, last << 28 | _TARGET, channel_address(0)]
+    alone = _measure(world, targets)
     world.start(ACCOMPLICE, home, flooder(), (ACCOMPLICE_TTY, 0))
-    beside = measure(world, targets, flood=True)
+    beside = _measure(world, targets, flood=True)
     if alone is None or beside is None:
         return
     for what, before, after in zip(("local", "remote", "I/O"), alone, beside, strict=True):
@@ -192,9 +191,9 @@ def _inherit_the_order(world: World) -> None:
     stays = Assembler()
     stays.label("stay")
     stays.jump("stay")
-    idle, remote = stays.finish(), _stores_for_ever(TARGET)
+    idle, remote = stays.finish(), _stores_for_ever(_TARGET)
     times: list[int] = []
-    for last in ([_stores_for_ever(_OWN + TARGET), idle], [idle, remote]):
+    for last in ([_stores_for_ever(_OWN + _TARGET), idle], [idle, remote]):
         for vm, tty, programs in (
             (ACCOMPLICE, ACCOMPLICE_TTY, last),
             (SPARE, _SPARE_TTY, [_first_load(), remote]),
