@@ -81,8 +81,7 @@ def proof(*, whole: bool, wrong: bool = False) -> Proof:
         name="and",
         promises=("P8",),
         spec=lambda: AndSpec(And(), whole=whole, wrong=wrong),
-        engine=Engine.INDUCTION,
-        solver="yices",
+        engine=Engine.PDR,
     )
 
 
@@ -191,22 +190,20 @@ def values(netlist: Netlist, inputs: tuple[int, ...]) -> list[int]:
 
 def test_netlists_are_read_written_given_values_and_compared(tmp_path):
     (tmp_path / "top.v").write_text(
-        "module top(input [1:0] a, input b, output x, y);\n"
-        "assign x = a[0] ^ (a[1] & b); assign y = ~(a[1] | b);\nendmodule\n"
+        "module top(input [1:0] a, input b, output x);\nassign x = a[0] ^ (a[1] & b);\nendmodule\n"
     )
     script = "read_verilog top.v\naigmap\nwrite_aiger -map top.aim top.aig\n"
     run_yosys(script, tmp_path, "aiger")
     netlist = Netlist.read(tmp_path / "top.aig")
     netlist.write(tmp_path / "copy.aig")
-    assert (tmp_path / "copy.aig").read_bytes() == (tmp_path / "top.aig").read_bytes().split(
-        b"\nc\n"
-    )[0].split(b"i0 ")[0]
+    (tmp_path / "copy.aim").write_text((tmp_path / "top.aim").read_text())
+    assert Netlist.read(tmp_path / "copy.aig") == netlist
     for bits in product((0, 1), repeat=3):
         a0, a1, b = (bits[netlist.names[name][bit]] for name, bit in (("a", 0), ("a", 1), ("b", 0)))
-        assert values(netlist, bits) == [a0 ^ (a1 & b), 1 - (a1 | b)]
-        assert values(netlist.given(a=2, b=b, unused=1), bits) == [b, 0]
-        assert values(netlist.compared({"b": 0}, {"b": 1}), bits) == [1]
-    assert values(netlist.compared({"b": 1}, {"b": 1}), (0, 1, 0)) == [0]
+        assert values(netlist, bits) == [a0 ^ (a1 & b)]
+        assert values(netlist.given(a=2, b=b, unused=1), bits) == [b]
+        assert values(netlist.compared({"b": 0}, {"b": 1}), bits)[-1] == a1
+    assert values(netlist.compared({"b": 1}, {"b": 1}), (0, 1, 0))[-1] == 0
     with pytest.raises(ValueError, match="must be in binary AIGER"):
         Netlist.read(Path(__file__))
 

@@ -99,14 +99,14 @@ class Switch:
     def search(self, number: int, folder: Path, *, steps: int, seconds: float) -> Found:
         """Look for a counterexample of at most so many time steps."""
         self.netlist.given(**{SELECT: number}).write(folder / "top.aig")
+        bounded = f"bmc3 -F {steps}" if self.netlist.registers else "pdr"
         text = _abc(
-            f"read_aiger top.aig; fold; strash; bmc3 -F {steps} -T {seconds:.0f}; testcex -a",
-            folder,
+            f"read_aiger top.aig; fold; strash; {bounded} -T {seconds:.0f}; testcex -a", folder
         )
         failed = re.findall(r"Output (\d+) of miter .* was asserted in frame (\d+)", text)
         if failed and "The cex is correct" in text:
             return Found(claim=self._claim([failed[-1][0]]), steps=int(failed[-1][1]) + 1)
-        if not failed and "Explored all reachable states" in text:
+        if not failed and re.search("Explored all reachable states|Property proved", text):
             return Found(claim="", steps=steps)
         passed = re.findall(r"No output asserted in (\d+) frames", text)
         if failed or not passed:
@@ -170,14 +170,13 @@ class Comparison:
         """
         self.netlist.compared(_NONE, {SELECT: number}).write(folder / "pair.aig")
         # Most that differ do so soon. What the copies have in common (scorr) need not be compared.
-        text = _abc(
-            f"read_aiger pair.aig; strash; bmc3 -F {_SOON} -T {seconds:.0f};"
-            f" scorr; pdr -T {seconds:.0f}",
-            folder,
-        )
+        soon = f"bmc3 -F {_SOON} -T {seconds:.0f}; scorr; " if self.netlist.registers else ""
+        text = _abc(f"read_aiger pair.aig; strash; {soon}pdr -T {seconds:.0f}", folder)
         checked = re.search(r"^Verification of invariant .* was successful\.", text, re.MULTILINE)
         proved = re.search(r"^Property proved\.", text, re.MULTILINE)
-        return bool(checked and proved) and "was asserted in frame" not in text
+        explored = "Explored all reachable states" in text
+        same = bool(checked and proved) or explored
+        return same and "was asserted in frame" not in text
 
 
 def _abc(script: str, folder: Path) -> str:
