@@ -192,7 +192,9 @@ def measure(
 
         if clock := kept(cache, [*parts, *command], route if measuring else None):
             clocks[str(seed)] = clock["mhz"]
-    return figures | ({"mhz_by_seed": clocks, "mhz": median(clocks.values())} if clocks else {})
+    return figures | (
+        {"mhz_by_seed": clocks, "mhz": round(median(clocks.values()), 2)} if clocks else {}
+    )
 
 
 def key_of(parts: list[str]) -> str:
