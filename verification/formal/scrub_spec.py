@@ -38,7 +38,7 @@ class ScrubSpec(wiring.Component):
 
     Assumed: the interconnect writes only while the cluster serves, or after that until it has once
     been quiet: accesses that began before. Discharged by the target's proof (P8-SERVE, P5-BUSY) and
-    by cores being in reset (lifecycle, P6-HOLD); of the interconnect itself there is no proof.
+    by cores being in reset (lifecycle, P6-HOLD) and by the proof of the interconnect (P5-WRITES).
     """
 
     command: data.View
