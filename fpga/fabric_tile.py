@@ -6,17 +6,17 @@ from typing import Any
 
 from amaranth import Module, ResetInserter, Signal, unsigned
 from amaranth.lib import data, memory, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out, connect
 
 from blindvisor.fpga.fabric_master import TrafficMaster
 from blindvisor.hdl.cluster.initiator import Initiator
+from blindvisor.hdl.cluster.routers import add_routers
 from blindvisor.hdl.cluster.scrubber import Scrubber
 from blindvisor.hdl.cluster.target import Target
-from blindvisor.hdl.cluster.tile import SIDES, tile_signature
+from blindvisor.hdl.cluster.tile import tile_signature
 from blindvisor.hdl.cluster.window import Window
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.ionet.node import IoNode
-from blindvisor.hdl.noc.router import Router
 from blindvisor.hdl.smmu.smmu import Smmu
 
 __all__ = ["FabricTile"]
@@ -63,7 +63,7 @@ class FabricTile(wiring.Component):
         m.submodules.scrubber = scrubber = Scrubber(words=words)
         master = TrafficMaster(words=words, pattern=self._pattern, pause=self._pause)
         m.submodules.master = ResetInserter(smmu.hold)(master)
-        self._networks(m, smmu)
+        add_routers(m, self, smmu, fifo_depth=self._config.fifo_depth)
         self._memory(m, scrubber, target, master)
         m.d.comb += [
             node.index.eq(self.index),
@@ -103,28 +103,6 @@ class FabricTile(wiring.Component):
         connect(m, smmu.request_in, target.requests)
         connect(m, target.responses, smmu.response_out)
         return m
-
-    def _networks(self, m: Module, smmu: Smmu) -> None:
-        for number, (network, inward, outward) in enumerate(
-            (
-                ("request", smmu.mesh_request_in, smmu.mesh_request_out),
-                ("response", smmu.mesh_response_in, smmu.mesh_response_out),
-            )
-        ):
-            router = Router(fifo_depth=self._config.fifo_depth)
-            m.submodules[f"{network}_router"] = router
-            m.d.comb += [
-                router.x.eq(self.position.x),
-                router.y.eq(self.position.y),
-                router.clear.eq(smmu.zero),
-                smmu.dropped[number].eq(router.dropped),
-            ]
-            connect(m, outward, router.local_in)
-            connect(m, router.local_out, inward)
-            for side in SIDES:
-                link = f"{network}_{side}"
-                connect(m, flipped(getattr(self, f"{link}_in")), getattr(router, f"{side}_in"))
-                connect(m, getattr(router, f"{side}_out"), flipped(getattr(self, f"{link}_out")))
 
     def _memory(self, m: Module, scrubber: Scrubber, target: Target, master: TrafficMaster) -> None:
         """One port: the scrubber, else the other clusters of the VM, else the master."""

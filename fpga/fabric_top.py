@@ -14,7 +14,7 @@ from blindvisor.fpga.fabric_tile import FabricTile
 from blindvisor.fpga.fabric_warden import Warden
 from blindvisor.fpga.machine_top import light_pin
 from blindvisor.hdl.abi import Result
-from blindvisor.hdl.cluster.tile import NETWORKS
+from blindvisor.hdl.cluster.routers import NETWORKS
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.host.uart import UartTransmitter, uart_divisor
 from blindvisor.hdl.iocluster.guard import ChannelGuard

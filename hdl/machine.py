@@ -7,7 +7,8 @@ from amaranth import Cat, ClockSignal, Const, Instance, Module, ResetSignal, Sig
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from blindvisor.hdl.cluster.tile import NETWORKS, tile_signature
+from blindvisor.hdl.cluster.routers import NETWORKS
+from blindvisor.hdl.cluster.tile import tile_signature
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.iocluster.bus import HypervisorBus
 from blindvisor.hdl.iocluster.iocluster import IoCluster

