@@ -2,13 +2,13 @@
 """What must be so in a synthesized netlist, whatever tool made it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from blindvisor.fpga.devices import Family
 from blindvisor.hdl.cluster.memory import MEMORY_NAME
 
-__all__ = ["NO_LATCH", "PACKET_PATHS", "PROTECTION", "check_netlist", "delayed_paths"]
+__all__ = ["NO_LATCH", "PACKET_PATHS", "PROTECTION", "check_netlist", "delayed_paths", "reached"]
 
 NO_LATCH = "proc; select -assert-none t:$dlatch t:$adlatch t:$dlatchsr t:$sr"
 """Commands of yosys that fail on a latch. Synthesis would hide it: it makes loops of LUTs of it."""
@@ -100,25 +100,32 @@ def delayed_paths(module: Mapping[str, Any], family: Family) -> list[str]:
     """
     ports = {name: port["bits"] for name, port in module["ports"].items()}
     late = []
+
+    def registered(kind: str) -> bool:
+        return kind.startswith(family.ff) or bool(family.ebr.get(kind))
+
     for source, target in PACKET_PATHS:
         for what, given, wanted in (
             ("valid", ports[f"{source}__valid"], ports[f"{target}__valid"]),
             ("ready", ports[f"{target}__ready"], ports[f"{source}__ready"]),
         ):
-            if not set(wanted) <= _reached(module["cells"], family, given):
+            if not set(wanted) <= reached(module["cells"], given, registered):
                 late.append(f"{source} to {target}: {what}")
         given, wanted = ports[f"{source}__payload"], ports[f"{target}__payload"]
         for number, bit in enumerate(wanted):
-            if bit not in _reached(module["cells"], family, given[number : number + 1]):
+            if bit not in reached(module["cells"], given[number : number + 1], registered):
                 late.append(f"{source} to {target}: payload {number}")
     return late
 
 
-def _reached(cells: Cells, family: Family, start: Iterable[Any]) -> set[Any]:
-    """Return the bits that follow from others without a register in between."""
+def reached(cells: Cells, start: Iterable[Any], registered: Callable[[str], bool]) -> set[Any]:
+    """Return the bits that follow from others without a register in between.
+
+    ``registered``: whether the outputs of a type of cell wait for a clock.
+    """
     consumers: dict[Any, list[Any]] = {}
     for cell in cells.values():
-        if cell["type"].startswith(family.ff) or family.ebr.get(cell["type"]):
+        if registered(cell["type"]):
             continue
         for pin, bits in cell["connections"].items():
             if cell["port_directions"][pin] == "input":

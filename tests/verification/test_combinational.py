@@ -13,6 +13,7 @@ from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
+from blindvisor.fpga.checks import PACKET_PATHS, reached
 from blindvisor.hdl.config import CONFIGURATIONS
 from blindvisor.hdl.noc.packets import FLIT
 from blindvisor.hdl.smmu.smmu import Smmu
@@ -20,12 +21,6 @@ from blindvisor.verification.formal.flow import tool
 
 pytestmark = pytest.mark.formal
 
-PATHS = (
-    ("request_out", "mesh_request_out"),
-    ("response_out", "mesh_response_out"),
-    ("mesh_request_in", "request_in"),
-    ("mesh_response_in", "response_in"),
-)
 REGISTERED = ("dff", "latch", "mem", "sr")
 
 
@@ -74,34 +69,17 @@ def _netlist(design: Any, folder: Path) -> dict[str, Any]:
 
 
 def _reached(netlist: dict[str, Any], bits_from: list[Any]) -> set[Any]:
-    """Return all bits that follow from the given ones without a register in between."""
-    consumers: dict[Any, list[dict[str, Any]]] = {}
-    for cell in netlist["cells"].values():
-        if any(word in cell["type"].lower() for word in REGISTERED):
-            continue
-        for pin, bits in cell["connections"].items():
-            if cell["port_directions"][pin] == "input":
-                for bit in bits:
-                    consumers.setdefault(bit, []).append(cell)
-    reached: set[Any] = set()
-    front = list(bits_from)
-    while front:
-        bit = front.pop()
-        if bit in reached:
-            continue
-        reached.add(bit)
-        for cell in consumers.get(bit, ()):
-            for pin, bits in cell["connections"].items():
-                if cell["port_directions"][pin] == "output":
-                    front.extend(bits)
-    return reached
+    def registered(kind: str) -> bool:
+        return any(word in kind.lower() for word in REGISTERED)
+
+    return reached(netlist["cells"], bits_from, registered)
 
 
 def _missing(netlist: dict[str, Any]) -> list[str]:
     """Return what of the four paths is not combinational, bit by bit of the payload."""
     missing = []
     ports = {name: port["bits"] for name, port in netlist["ports"].items()}
-    for source, target in PATHS:
+    for source, target in PACKET_PATHS:
         valid, payload = ports[f"{target}__valid"], ports[f"{target}__payload"]
         if not set(valid) <= _reached(netlist, ports[f"{source}__valid"]):
             missing.append(f"{source} valid")
