@@ -17,6 +17,7 @@ __all__ = [
     "MonitorPort",
     "check",
     "image_length",
+    "image_words",
 ]
 
 STATUS_BUSY = 1 << 0
@@ -84,7 +85,27 @@ class MonitorPort:
 
         Arguments that are not given are 0. For VM_LOAD use :meth:`load`, for VM_SAVE :meth:`save`.
         """
-        self._begin(call, arguments)
+        self.begin(call, *arguments)
+        return self.finish()
+
+    def begin(self, call: Call | int, *arguments: int) -> None:
+        """Begin a call and do not wait; :meth:`finish` ends it."""
+        padded = (*arguments, 0, 0, 0, 0, 0)[:5]
+        for n, argument in enumerate(padded):
+            if not 0 <= argument < 1 << 32:
+                raise HypervisorError(
+                    f"arguments of {_sentence(call, arguments)} must be 32-bit words,"
+                    f" not {argument}"
+                )
+            self.link.write(HypervisorRegister.ARG0.value + 4 * n, argument)
+        number = call.value if isinstance(call, Call) else call
+        try:
+            self.link.write(HypervisorRegister.COMMAND.value, number)
+        except BusError as error:
+            raise MonitorBusy(_sentence(call, arguments)) from error
+
+    def finish(self) -> Result:
+        """Wait for the end of the call that was begun last; return its result code."""
         self.link.wait_done(self.timeout)
         return self._end()
 
@@ -117,7 +138,7 @@ class MonitorPort:
         source = io.BytesIO(image) if isinstance(image, bytes) else image
         if length is None:
             length = image_length(image)
-        self._begin(Call.VM_LOAD, (vm, length))
+        self.begin(Call.VM_LOAD, vm, length)
         try:
             self._stream(source, length, progress)
             self.link.wait_done(self.timeout)
@@ -134,7 +155,7 @@ class MonitorPort:
         What it gave is a saved image only if the result is OK. Whatever interrupts this method
         aborts the save. Parameters: :meth:`Hypervisor.vm_save`.
         """
-        self._begin(Call.VM_SAVE, (vm,))
+        self.begin(Call.VM_SAVE, vm)
         image = bytearray()
         piece = self.link.config.staging_words
         try:
@@ -153,26 +174,10 @@ class MonitorPort:
 
     def _abort(self) -> None:
         self.link.write(HypervisorRegister.ABORT.value, 1)
-        self.link.wait_done(self.timeout)
-        self._end()
+        self.finish()
 
     def _read(self, register: HypervisorRegister) -> int:
         return self.link.read(register.value)
-
-    def _begin(self, call: Call | int, arguments: tuple[int, ...]) -> None:
-        padded = (*arguments, 0, 0, 0, 0, 0)[:5]
-        for n, argument in enumerate(padded):
-            if not 0 <= argument < 1 << 32:
-                raise HypervisorError(
-                    f"arguments of {_sentence(call, arguments)} must be 32-bit words,"
-                    f" not {argument}"
-                )
-            self.link.write(HypervisorRegister.ARG0.value + 4 * n, argument)
-        number = call.value if isinstance(call, Call) else call
-        try:
-            self.link.write(HypervisorRegister.COMMAND.value, number)
-        except BusError as error:
-            raise MonitorBusy(_sentence(call, arguments)) from error
 
     def _end(self) -> Result:
         """Read the result and take the interrupt down."""
@@ -195,8 +200,7 @@ class MonitorPort:
                     " the load was aborted"
                 )
             # A last part of a word only occurs in images that the loader refuses anyway.
-            padded = part + bytes(-len(part) % 4)
-            words = [int.from_bytes(padded[n : n + 4], "little") for n in range(0, len(padded), 4)]
+            words = image_words(part + bytes(-len(part) % 4))
             taken = self.link.write_words(HypervisorRegister.STAGING.value, words)
             sent += len(part)
             if progress is not None:
@@ -212,6 +216,11 @@ def check(result: Result, call: Call | int, arguments: tuple[int, ...]) -> None:
         if error is None:
             raise HypervisorError(f"{_sentence(call, arguments)} ended without a result")
         raise error(_sentence(call, arguments))
+
+
+def image_words(image: bytes | bytearray) -> list[int]:
+    """Return a piece of an image as STAGING takes it, whole words alone."""
+    return [int.from_bytes(image[n : n + 4], "little") for n in range(0, len(image), 4)]
 
 
 def image_length(image: bytes | BinaryIO) -> int:

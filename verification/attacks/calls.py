@@ -2,6 +2,7 @@
 """Attacks of a compromised hypervisor with calls: when, about whom, in which order."""
 
 from blindvisor.hdl.abi import Call, ClusterState, HypervisorRegister, Result, StatusKind, VmState
+from blindvisor.sw.hypervisor.monitor import image_words
 from blindvisor.verification.attacks.attack import Attack, Threat
 from blindvisor.verification.attacks.programs import prober, searcher
 from blindvisor.verification.attacks.world import ACCOMPLICE, SPARE, VICTIM, VICTIM_TTY, World
@@ -94,11 +95,9 @@ def _command_while_busy(world: World) -> None:
     """Every call, while a load waits for words, and while a VM is scrubbed."""
     link, register, place = world.link, HypervisorRegister, world.next_door
     image = world.pack(_HELLO)
-    words = [int.from_bytes(image[n : n + 4], "little") for n in range(0, len(image), 4)]
+    words = image_words(image)
     world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
-    link.write(register.ARG0.value, ACCOMPLICE)
-    link.write(register.ARG1.value, len(image))
-    link.write(register.COMMAND.value, Call.VM_LOAD.value)
+    world.hypervisor.begin(Call.VM_LOAD, ACCOMPLICE, len(image))
     link.write(register.ARG0.value, VICTIM)
     numbers = [call.value for call in Call if call is not Call.NONE]
     taken = []
@@ -108,8 +107,7 @@ def _command_while_busy(world: World) -> None:
     link.write(register.ABORT.value, 1)
     if hasattr(link, "cycles"):  # the model ends a call before anything else can happen
         taken += [n for n in numbers if world.write_port(register.COMMAND.value, n)]
-    link.wait_done(world.hypervisor.timeout)
-    link.write(register.STATUS.value, 1)
+    world.hypervisor.finish()
     world.note("a second call, all through a load and its scrub", f"{len(taken)} times taken")
     if taken:
         world.gain(f"call {taken[0]:#x} was taken while another one ran")
@@ -119,11 +117,9 @@ def _swap_the_destroyed(world: World) -> None:
     """Time of check, time of use: name another VM while one is being destroyed."""
     link, register, place = world.link, HypervisorRegister, world.next_door
     world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
-    link.write(register.ARG0.value, ACCOMPLICE)
-    link.write(register.COMMAND.value, Call.VM_DESTROY.value)
+    world.hypervisor.begin(Call.VM_DESTROY, ACCOMPLICE)
     link.write(register.ARG0.value, VICTIM)
-    link.wait_done(world.hypervisor.timeout)
-    link.write(register.STATUS.value, 1)
+    world.hypervisor.finish()
     states = {vm: world.vm_state(vm) for vm in (ACCOMPLICE, VICTIM)}
     world.note(
         "change ARG0 while VM 2 is destroyed",
@@ -171,20 +167,16 @@ def _abort_at_the_end(world: World) -> None:
     """ABORT when all words are in, at some distances from the end."""
     link, register = world.link, HypervisorRegister
     image = world.pack(_HELLO)
-    words = [int.from_bytes(image[n : n + 4], "little") for n in range(0, len(image), 4)]
+    words = image_words(image)
     (index,) = world.next_door.clusters(world.config)
     results = []
     for distance in (0, 5, 60, 200, 400, 800, 1600):
         _make(world, Call.VM_CREATE, ACCOMPLICE)
-        link.write(register.ARG0.value, ACCOMPLICE)
-        link.write(register.ARG1.value, len(image))
-        link.write(register.COMMAND.value, Call.VM_LOAD.value)
+        world.hypervisor.begin(Call.VM_LOAD, ACCOMPLICE, len(image))
         link.write_words(register.STAGING.value, words)
         link.advance(distance)
         link.write(register.ABORT.value, 1)
-        link.wait_done(world.hypervisor.timeout)
-        result = Result(link.read(register.RESULT.value))
-        link.write(register.STATUS.value, 1)
+        result = world.hypervisor.finish()
         results.append(result.name)
         state = world.vm_state(ACCOMPLICE)
         wanted = VmState.READY if result is Result.OK else VmState.EMPTY

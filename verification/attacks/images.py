@@ -4,6 +4,7 @@
 from Crypto.Cipher import AES
 
 from blindvisor.hdl.abi import Call, ClusterState, HypervisorRegister, Result, VmState
+from blindvisor.sw.hypervisor.monitor import image_words
 from blindvisor.sw.image.format import HEADER_BYTES, TAG_BYTES, WRAP_AAD_BYTES
 from blindvisor.sw.image.pack import Secrets, pack
 from blindvisor.verification.attacks.attack import Attack, Threat
@@ -116,16 +117,12 @@ def _start_after_failed_load(world: World) -> None:
     # The same with a load that is given up in the middle.
     link, register = world.link, HypervisorRegister
     _create(world, SPARE)
-    link.write(register.ARG0.value, SPARE)
-    link.write(register.ARG1.value, len(image))
-    link.write(register.COMMAND.value, Call.VM_LOAD.value)
-    words = [int.from_bytes(image[n : n + 4], "little") for n in range(0, len(image), 4)]
+    world.hypervisor.begin(Call.VM_LOAD, SPARE, len(image))
+    words = image_words(image)
     link.write_words(register.STAGING.value, words[:-4])
     link.advance(4_000)
     link.write(register.ABORT.value, 1)
-    link.wait_done(world.hypervisor.timeout)
-    result = Result(link.read(register.RESULT.value))
-    link.write(register.STATUS.value, 1)
+    result = world.hypervisor.finish()
     world.note("abort a load before its tag", result.name)
     world.call(Call.VM_START, SPARE, expect=Result.WRONG_STATE)
     if _cluster_state(world) is ClusterState.RUNNING:
@@ -144,16 +141,13 @@ def _swap_arguments(world: World) -> None:
         if n not in (*world.home.clusters(world.config), *place.clusters(world.config))
     )
     world.hypervisor.vm_create(SPARE, x=other % width, y=other // width, width=1, height=1)
-    link.write(register.ARG0.value, ACCOMPLICE)
-    link.write(register.ARG1.value, len(image))
-    link.write(register.COMMAND.value, Call.VM_LOAD.value)
+    world.hypervisor.begin(Call.VM_LOAD, ACCOMPLICE, len(image))
     link.write(register.ARG0.value, SPARE)
     second = world.write_port(register.COMMAND.value, Call.VM_START.value)
     world.note("a second command during a load", "taken" if second else "bus error")
-    words = [int.from_bytes(image[n : n + 4], "little") for n in range(0, len(image), 4)]
+    words = image_words(image)
     link.write_words(register.STAGING.value, words)
-    link.wait_done(world.hypervisor.timeout)
-    link.write(register.STATUS.value, 1)
+    world.hypervisor.finish()
     states = [world.vm_state(vm).name for vm in (ACCOMPLICE, SPARE)]
     world.note("change ARG0 while the load runs", f"VM 2 {states[0]}, VM 3 {states[1]}")
     if states[1] != VmState.CREATED.name:
@@ -168,11 +162,9 @@ def _mix_loads(world: World) -> None:
     link, register = world.link, HypervisorRegister
     first, second = world.pack(_HELLO), world.pack(_HELLO)
     broken = bytes(8) + first[8:]  # refused after its header; the rest stays in STAGING
-    words = [int.from_bytes(broken[n : n + 4], "little") for n in range(0, len(broken), 4)]
+    words = image_words(broken)
     _create(world, ACCOMPLICE)
-    link.write(register.ARG0.value, ACCOMPLICE)
-    link.write(register.ARG1.value, len(broken))
-    link.write(register.COMMAND.value, Call.VM_LOAD.value)
+    world.hypervisor.begin(Call.VM_LOAD, ACCOMPLICE, len(broken))
     link.write_words(register.STAGING.value, words)
     link.wait_done(world.hypervisor.timeout)
     world.note("fill STAGING, header refused", Result(link.read(register.RESULT.value)).name)

@@ -147,13 +147,10 @@ def _abort_and_save_again(world: World) -> None:
     link, register = world.link, HypervisorRegister
     whole = _saved(world)
     pieces = HEADER_BYTES + 8 * _BLOCK
-    link.write(register.ARG0.value, ACCOMPLICE)
-    link.write(register.COMMAND.value, Call.VM_SAVE.value)
+    world.hypervisor.begin(Call.VM_SAVE, ACCOMPLICE)
     words = link.read_words(register.SAVED.value, pieces // 4)
     link.write(register.ABORT.value, 1)
-    link.wait_done(world.hypervisor.timeout)
-    result = Result(link.read(register.RESULT.value))
-    link.write(register.STATUS.value, 1)
+    result = world.hypervisor.finish()
     again = world.hypervisor.save(ACCOMPLICE)[1]
     world.note("abort a save after some blocks", result.name)
     if result is not Result.ABORTED:

@@ -4,6 +4,7 @@
 from typing import Any
 
 from blindvisor.hdl.abi import Call, HypervisorRegister, Result, VmState
+from blindvisor.sw.hypervisor.monitor import image_words
 from blindvisor.sw.image.format import HEADER_BYTES, TAG_BYTES, Header
 from blindvisor.sw.image.pack import pack
 from blindvisor.verification.attacks.attack import Attack, Threat
@@ -45,9 +46,7 @@ def _call_at_power_on(world: World) -> None:
         if refused > world.hypervisor.timeout:
             raise RuntimeError("the machine must take calls at some time after its reset")
     cycles = getattr(link, "cycles", 0) - begin
-    link.wait_done(world.hypervisor.timeout)
-    result = Result(link.read(register.RESULT.value))
-    link.write(register.STATUS.value, 1)
+    result = world.hypervisor.finish()
     if hasattr(link, "cycles"):
         world.note("vm_create from the reset on", f"{refused} bus errors, then {result.name}")
         if cycles < world.config.memory_words:
@@ -60,9 +59,7 @@ def _call_at_power_on(world: World) -> None:
 
 
 def _reset_in_the_scrub(world: World) -> None:
-    register = HypervisorRegister
-    world.link.write(register.ARG0.value, VICTIM)
-    world.link.write(register.COMMAND.value, Call.VM_DESTROY.value)
+    world.hypervisor.begin(Call.VM_DESTROY, VICTIM)
     world.link.advance(300)
     world.note("reset the machine 300 cycles after vm_destroy", "it begins anew")
     _reset(world)
@@ -73,11 +70,9 @@ def _reset_in_a_load(world: World) -> None:
     """All of the victim is in the cluster, and its tag has not come yet."""
     link, register, place = world.link, HypervisorRegister, world.next_door
     image = world.victim_image_of_one()
-    words = [int.from_bytes(image[n : n + 4], "little") for n in range(0, len(image), 4)]
+    words = image_words(image)
     world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
-    link.write(register.ARG0.value, ACCOMPLICE)
-    link.write(register.ARG1.value, len(image))
-    link.write(register.COMMAND.value, Call.VM_LOAD.value)
+    world.hypervisor.begin(Call.VM_LOAD, ACCOMPLICE, len(image))
     link.write_words(register.STAGING.value, words[:-4])
     link.advance(4_000)
     world.note("reset the machine before the last words of a load", "it begins anew")

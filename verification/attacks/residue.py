@@ -19,16 +19,14 @@ def _forensics_frozen(world: World) -> None:
     link, register, home = world.link, HypervisorRegister, world.home
     world.call(Call.VM_FREEZE, VICTIM, expect=Result.OK)
     world.victim_lives = False
-    link.write(register.ARG0.value, VICTIM)
-    link.write(register.COMMAND.value, Call.VM_DESTROY.value)
+    world.hypervisor.begin(Call.VM_DESTROY, VICTIM)
     for n, argument in enumerate((SPARE, home.x, home.y, home.width, home.height)):
         link.write(register.ARG0.value + 4 * n, argument)
     taken = world.write_port(register.COMMAND.value, Call.VM_CREATE.value)
     world.note(
         "vm_create in the victim's place during its vm_destroy", "taken" if taken else "bus error"
     )
-    link.wait_done(world.hypervisor.timeout)
-    link.write(register.STATUS.value, 1)
+    world.hypervisor.finish()
     if world.vm_state(SPARE).value:
         world.hypervisor.vm_destroy(SPARE)
     world.search(home, "the victim, destroyed while frozen")
