@@ -47,7 +47,8 @@ def _installed() -> str:
 
 
 _IMPORTED = _now()
-"""As early as can be: what this process has imported is not older."""
+"""What this module's import found. Known limit: sources that change between the start of the process
+and this import, when some of our modules are loaded already, are taken for what was loaded."""
 
 
 def sources() -> str:
