@@ -47,8 +47,8 @@ def _installed() -> str:
 
 
 _IMPORTED = _now()
-"""What this module's import found. Known limit: sources that change between the start of the process
-and this import, when some of our modules are loaded already, are taken for what was loaded."""
+"""What this module's import found. Known limit: sources that change after the process has loaded
+some of our modules and before this import are taken for what was loaded."""
 
 
 def sources() -> str:
