@@ -93,10 +93,10 @@ def _channel_aliases(world: World) -> None:
 
 def _command_while_busy(world: World) -> None:
     """Every call, while a load waits for words, and while a VM is scrubbed."""
-    link, register, place = world.link, HypervisorRegister, world.next_door
+    link, register = world.link, HypervisorRegister
     image = world.pack(_HELLO)
     words = image_words(image)
-    world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+    world.create()
     world.hypervisor.begin(Call.VM_LOAD, ACCOMPLICE, len(image))
     link.write(register.ARG0.value, VICTIM)
     numbers = [call.value for call in Call if call is not Call.NONE]
@@ -115,8 +115,8 @@ def _command_while_busy(world: World) -> None:
 
 def _swap_the_destroyed(world: World) -> None:
     """Time of check, time of use: name another VM while one is being destroyed."""
-    link, register, place = world.link, HypervisorRegister, world.next_door
-    world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+    link, register = world.link, HypervisorRegister
+    world.create()
     world.hypervisor.begin(Call.VM_DESTROY, ACCOMPLICE)
     link.write(register.ARG0.value, VICTIM)
     world.hypervisor.finish()
@@ -196,7 +196,7 @@ def _abort_at_the_end(world: World) -> None:
 def _steal_loaded(world: World) -> None:
     """Plaintext is in the clusters, and nothing runs that could notice."""
     place = world.next_door
-    world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+    world.create()
     image = world.victim_image_of_one()
     world.load(ACCOMPLICE, image, expect=Result.OK, what="the victim's image")
     arguments = (SPARE, place.x, place.y, 1, 1)

@@ -42,8 +42,8 @@ def _type_secret(world: World, channel: int) -> None:
 
 
 def _remap_live_channel(world: World) -> None:
-    hypervisor, place = world.hypervisor, world.next_door
-    vm = hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+    hypervisor = world.hypervisor
+    vm = world.create()
     vm.load(world.pack(prober(_reads(1))))
     vm.grant(ACCOMPLICE_TTY, 0)
     for guest in (2, 1):
@@ -139,8 +139,7 @@ def _report_residue(world: World) -> None:
 
 
 def _accomplice(world: World, probes: list[Probe]) -> Vm:
-    place = world.next_door
-    vm = world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+    vm = world.create()
     vm.load(world.pack(prober(probes)))
     vm.grant(ACCOMPLICE_TTY, 0)
     return vm

@@ -36,8 +36,7 @@ _HELLO = prober([])  # sends its last frame, and nothing else
 
 
 def _create(world: World, vm: int) -> None:
-    place = world.next_door
-    world.hypervisor.vm_create(vm, x=place.x, y=place.y, width=1, height=1)
+    world.create(vm)
 
 
 def _cluster_state(world: World) -> ClusterState:

@@ -54,12 +54,11 @@ def _two_attackers(world: World) -> None:
 def _time_of_load(world: World) -> None:
     """Loads of the same program under random keys, each from the same place in a frame on."""
     link: Any = world.link
-    place = world.next_door
     times = []
     for _ in range(_KEYS):
         secrets = Secrets.fresh()
         image = pack([prober([])], width=1, height=1, root_key=world.root_key, test_secrets=secrets)
-        vm = world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+        vm = world.create()
         begin = getattr(link, "cycles", 0)
         link.advance(-begin % _FRAME)
         begin += -begin % _FRAME

@@ -21,7 +21,6 @@ from blindvisor.verification.attacks.programs import (
     channel_address,
 )
 from blindvisor.verification.attacks.world import (
-    ACCOMPLICE,
     ACCOMPLICE_TTY,
     VICTIM_TTY,
     Place,
@@ -150,9 +149,9 @@ def _knock_quietly(world: World) -> None:
 
 
 def _attacker_guest(world: World) -> None:
-    config, place = world.config, world.next_door
+    config = world.config
     memories = read_guest(BIN / "attacker.elf", width=1, height=1, memory_bytes=config.memory_bytes)
-    vm = world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+    vm = world.create()
     vm.load(pack(memories, width=1, height=1, root_key=world.root_key))
     vm.grant(ACCOMPLICE_TTY, 0)
     vm.start()

@@ -170,7 +170,7 @@ def _beyond_the_mesh(world: World) -> None:
 
 def _unknown_calls(world: World) -> None:
     place = world.next_door
-    world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+    world.create()
     before = world.all_status()
     known = {call.value for call in Call if call is not Call.NONE}
     numbers = [n for n in range(0x40) if n not in known]

@@ -28,8 +28,7 @@ _SAVED_FLIPS = (
 
 
 def _create(world: World, *, width: int = 1, height: int = 1) -> None:
-    place = world.next_door
-    world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=width, height=height)
+    world.create(ACCOMPLICE, width=width, height=height)
 
 
 def _refused(world: World, image: bytes, answer: Result, what: str) -> None:

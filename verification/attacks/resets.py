@@ -71,7 +71,7 @@ def _reset_in_a_load(world: World) -> None:
     link, register, place = world.link, HypervisorRegister, world.next_door
     image = world.victim_image_of_one()
     words = image_words(image)
-    world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+    world.create()
     world.hypervisor.begin(Call.VM_LOAD, ACCOMPLICE, len(image))
     link.write_words(register.STAGING.value, words[:-4])
     link.advance(4_000)
@@ -82,7 +82,6 @@ def _reset_in_a_load(world: World) -> None:
 
 def _reset_keystream(world: World) -> None:
     """The same VM, saved as the first one after two resets."""
-    place = world.next_door
     image = pack(
         [victim(world.secret)],
         width=1,
@@ -93,7 +92,7 @@ def _reset_keystream(world: World) -> None:
     saved = []
     for _ in range(2):
         _reset(world)
-        vm = world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+        vm = world.create()
         vm.load(image)
         vm.start()
         vm.freeze()

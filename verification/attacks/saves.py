@@ -28,8 +28,7 @@ def _versioned(world: World, version: int) -> bytes:
 
 def _load(world: World, image: bytes, expect: Result, what: str) -> Result:
     """Load an image next door; nothing of it is left there if it was refused."""
-    place = world.next_door
-    world.hypervisor.vm_create(ACCOMPLICE, x=place.x, y=place.y, width=1, height=1)
+    world.create()
     return world.load(ACCOMPLICE, image, expect=expect, what=what)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from blindvisor.hdl.abi import Call, ClusterState, Fault, Result, StatusKind, VmState
 from blindvisor.hdl.config import MachineConfig
-from blindvisor.sw.hypervisor.hypervisor import Hypervisor
+from blindvisor.sw.hypervisor.hypervisor import Hypervisor, Vm
 from blindvisor.sw.hypervisor.link import BusError
 from blindvisor.sw.image.pack import pack
 from blindvisor.verification.attacks.attack import Step
@@ -168,6 +168,11 @@ class World:
         if expect is not None and result is not expect:
             self.surprises.append(f"{tried} ended with {result.name}, not {expect.name}")
         return result
+
+    def create(self, vm: int = ACCOMPLICE, *, width: int = 1, height: int = 1) -> Vm:
+        """Create a VM next door."""
+        at = self.next_door
+        return self.hypervisor.vm_create(vm, x=at.x, y=at.y, width=width, height=height)
 
     def load(self, vm: int, image: bytes, *, expect: Result | None, what: str) -> Result:
         """Load an image; ``what`` says which, for the notes."""
