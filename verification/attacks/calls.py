@@ -29,7 +29,8 @@ def _make(world: World, call: Call, vm: int) -> Result:
         return world.hypervisor.load(vm, world.pack(_HELLO))
     if call is Call.VM_SAVE:
         result, words = world.hypervisor.save(vm)
-        world.saw(words, "what a save gave")
+        if words:
+            world.gain(f"{len(words)} bytes of a VM that is not frozen, {result.name}")
         return result
     arguments = (vm, place.x, place.y, 1, 1) if call is Call.VM_CREATE else (vm,)
     return world.hypervisor.invoke(call, *arguments)

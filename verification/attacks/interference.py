@@ -93,7 +93,7 @@ INTERFERENCE_ATTACKS = (
         goal="learn of a key by the time that a load takes",
         steps=(f"time loads of the same program under {_KEYS} keys",),
         denial="the same cycles",
-        controls=("cipher-time-of-key",),
+        controls=("load-time-of-key",),
         run=_time_of_load,
         shown=False,
     ),

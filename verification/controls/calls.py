@@ -81,6 +81,33 @@ CALL_FAULTS = (
         ),
     ),
     Fault(
+        name="load-time-of-key",
+        promises=("P7",),
+        breaks="the loader waits before the contents with one half of all VM keys",
+        edits=(
+            Edit(
+                "loader/sharing.py",
+                "    m.d.comb += aes.key.eq(key)\n",
+                "    m.d.comb += aes.key.eq(key)\n    s.cipher_key = key\n",
+            ),
+            Edit(
+                "loader/loader.py",
+                "            m.d.comb += [s.gcm.start.eq(1), s.writer.begin.eq(~s.save),"
+                " s.reader.begin.eq(s.save)]\n"
+                "            m.d.sync += s.index.eq(0)\n"
+                "            s.go(Phase.AUTHENTICATE)\n",
+                "            late = Signal(6)\n"
+                "            with m.If(s.cipher_key[0] & ~late[5]):\n"
+                "                m.d.sync += late.eq(late + 1)\n"
+                "            with m.Else():\n"
+                "                m.d.comb += [s.gcm.start.eq(1), s.writer.begin.eq(~s.save),"
+                " s.reader.begin.eq(s.save)]\n"
+                "                m.d.sync += [s.index.eq(0), late.eq(0)]\n"
+                "                s.go(Phase.AUTHENTICATE)\n",
+            ),
+        ),
+    ),
+    Fault(
         name="tags-unchecked",
         promises=("P6",),
         breaks="the loader accepts keys and contents whatever their tags are",
