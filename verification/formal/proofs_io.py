@@ -74,8 +74,9 @@ IO_PROOFS = (
             cover_steps=40,
             seconds=300,
             controls=_SLOT_FAULTS if clusters == 3 else (),
+            large=clusters > 3,
         )
-        for clusters in (2, 3)
+        for clusters in (2, 3, 5)
     ),
     *(
         Proof(
@@ -83,10 +84,11 @@ IO_PROOFS = (
             promises=("P12",),
             spec=lambda clusters=clusters: IoNeighboursSpec(line(clusters)),
             cover_steps=40,
-            seconds=300,
+            seconds=900,
             controls=_NEIGHBOUR_FAULTS if clusters == 3 else (),
+            large=clusters > 3,
         )
-        for clusters in (2, 3)
+        for clusters in (2, 3, 5)
     ),
     Proof(
         name="node",
