@@ -146,4 +146,5 @@ def _by_block(blocks: Mapping[str, Any]) -> dict[tuple[str, str], int]:
     return {
         key: round(number / len(tiles)) if key[0] == "cluster" else number
         for key, number in found.items()
+        if number >= 10 * len(tiles)  # less: a wire's name, not a block's
     }
