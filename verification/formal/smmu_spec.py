@@ -61,6 +61,16 @@ class SmmuSpec(wiring.Component):
     The lemmas, and P8-COUNTED, say that every register is as in the parts.
     """
 
+    position: Any
+    command: Any
+    guest: Any
+    channel_denied: Any
+    channel_refused: Any
+    dropped: Any
+    quiet: Any
+    scrubbed: Any
+    levels: Any
+
     def __init__(self, config: MachineConfig) -> None:
         self.config = config
         super().__init__(
