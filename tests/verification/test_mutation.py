@@ -24,7 +24,7 @@ from blindvisor.verification.mutation import judge
 from blindvisor.verification.mutation.judge import SURVIVORS, Fate, explanations, prepare
 from blindvisor.verification.mutation.mutants import find_block, make_mutants
 from blindvisor.verification.mutation.netlist import Netlist
-from blindvisor.verification.mutation.switch import Switch
+from blindvisor.verification.mutation.switch import LOST, Switch
 from blindvisor.verification.mutation.table import good, render
 from blindvisor.verification.mutation.targets import TARGETS, Target
 
@@ -208,6 +208,33 @@ def test_netlists_are_read_written_given_values_and_compared(tmp_path):
         Netlist.read(Path(__file__))
 
 
+def test_copies_are_compared_where_claims_hold_alone():
+    a, b, r = 2, 4, 6  # r, next r & a; the output is r & a & b
+    both, claims = (r, a), {"not r": r, "a": a ^ 1}
+    netlist = Netlist(
+        inputs=2,
+        registers=(8,),
+        gates=(both, (8, b)),
+        outputs=(10,),
+        bad=(),
+        constraints=(),
+        names={"b": {0: 1}},
+    )
+    for claim, violated in claims.items():
+        pair = replace(netlist, bad=(violated,)).differing({"b": 0}, {"b": 1})
+        assert (pair.inputs, pair.registers) == (3, ())
+        found = {bits for bits in product((0, 1), repeat=3) if values(pair, bits)[-1]}
+        assert {(bits[0], bits[2]) for bits in found} == (set() if claim == "not r" else {(1, 1)})
+
+
+def test_clocks_of_parts_are_not_mutated(tmp_path):
+    design = convert(PROOFS["smmu"].spec())
+    found = make_mutants(design, find_block(design), tmp_path, most=None, parts=("",))
+    places = {mutant.name.split()[1] for mutant in found}
+    assert any(place.startswith("lifecycle.rst") for place in places)
+    assert not any(".clk[" in place for place in places)
+
+
 @pytest.mark.parametrize("module", tomllib.loads(SURVIVORS.read_text()))
 def test_every_explained_survivor_is_a_mutant_of_the_block_as_it_is(module, tmp_path):
     session = prepare(module, tmp_path, most=None)
@@ -254,8 +281,9 @@ def test_too_few_killed_or_an_unexplained_survivor_is_a_failure() -> None:
     assert good([killed] * 19 + [equivalent] * 9)
     assert not good([killed] * 18 + [survivor] + [equivalent] * 9)
     assert not good([equivalent])
-    page = render({"and": [replace(killed, by="and: P8-BOTH")] * 3 + [survivor, equivalent]})
-    assert "| `and` | 5 | 3 | 1 | 1 | 0 | 75.0% | `and` 3 |" in page
+    known = [replace(killed, by=f"and: {by}") for by in ("P8-BOTH", "P8-BOTH", LOST)]
+    page = render({"and": [*known, survivor, equivalent]})
+    assert "| `and` | 5 | 3 | 1 | 1 | 0 | 75.0% | `and` 3 | 1 |" in page
     assert "* `and`: `inv x.Y[0]` (``): equivalent: it is\n" in page
 
 

@@ -5,6 +5,7 @@ from blindvisor.verification.controls.calls import CALL_FAULTS
 from blindvisor.verification.controls.clusters import CLUSTER_FAULTS
 from blindvisor.verification.controls.iocluster import IOCLUSTER_FAULTS
 from blindvisor.verification.controls.loader import LOADER_FAULTS
+from blindvisor.verification.controls.parts import PART_FAULTS
 from blindvisor.verification.controls.plant import Fault
 from blindvisor.verification.controls.proofs import PROOF_FAULTS
 from blindvisor.verification.controls.proofs_io import IO_PROOF_FAULTS
@@ -20,6 +21,7 @@ FAULTS: dict[str, Fault] = {
         *PROOF_FAULTS,
         *IO_PROOF_FAULTS,
         *LOADER_FAULTS,
+        *PART_FAULTS,
     )
 }
 """By name."""

@@ -271,5 +271,13 @@ IO_PROOF_FAULTS = (
         "s.end(Result.UNKNOWN_CALL)",
         "s.end(Result.OK)",
     ),
+    _one(
+        "monitor-fault-kept",
+        ("P3", "P8"),
+        "FAULT_CLEAR ends well and has cleared nothing",
+        "iocluster/status.py",
+        "        data=1,\n",
+        "        data=0,\n",
+    ),
 )
 """In the order of the design's parts."""

@@ -11,6 +11,7 @@ from blindvisor.verification.formal.proof import Proof
 from blindvisor.verification.formal.proofs_io import IO_PROOFS
 from blindvisor.verification.formal.proofs_loader import LOADER_PROOFS
 from blindvisor.verification.formal.proofs_noc import NOC_PROOFS
+from blindvisor.verification.formal.proofs_parts import PART_PROOFS
 from blindvisor.verification.formal.proofs_tile import TILE_PROOFS
 
 __all__ = ["PROOFS"]
@@ -56,6 +57,7 @@ PROOFS = {
         *TILE_PROOFS,
         *IO_PROOFS,
         *LOADER_PROOFS,
+        *PART_PROOFS,
     )
 }
 """By name, in the order of the design's parts."""

@@ -23,6 +23,7 @@ from blindvisor.verification.formal.monitor_lane_spec import (
     MonitorOwnersSpec,
 )
 from blindvisor.verification.formal.monitor_tables_spec import MonitorTablesSpec
+from blindvisor.verification.formal.monitor_words_spec import MonitorWordsSpec
 from blindvisor.verification.formal.node_spec import NodeSpec
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.formal.root_spec import RootSpec
@@ -239,6 +240,17 @@ IO_PROOFS = (
             large=True,
         )
         for config in (TWO_CLUSTERS, CONFIGURATIONS["reference"])
+    ),
+    Proof(
+        name="monitor-words",
+        promises=("P3", "P4", "P6", "P8", "P9", "P10"),
+        spec=lambda: MonitorWordsSpec(TWO_CLUSTERS),
+        engine=Engine.INDUCTION,
+        cover_steps=50,
+        guide="guided",
+        seconds=300,
+        controls=("monitor-unknown-ok", "monitor-fault-kept"),
+        large=True,
     ),
 )
 """In the order of the design's parts."""

@@ -123,6 +123,7 @@ class Inquiry:
         self._numbers = {mutant.name: n for n, mutant in enumerate(session.mutants, 1)}
         self._switches: dict[str, Switch] = {}
         self._inductive: set[str] = set()
+        self._block: Comparison | None = None
         cache.mkdir(exist_ok=True)
         if any(self._known(mutant) is None for mutant in session.mutants):
             self._make()
@@ -133,13 +134,16 @@ class Inquiry:
             proof = bench.proof
             folder = self._work / proof.name
             folder.mkdir()
-            made = Switch.make(bench.design, bench.block, session.mutants, folder)
+            made = Switch.make(
+                bench.design, bench.block, session.mutants, folder, bench.judge.outputs
+            )
             self._switches[proof.name] = made
             self._check(bench, folder)
-        first = session.benches[0]
-        folder = self._work / "block"
-        folder.mkdir()
-        self._block = Comparison.make(first.design, first.block, session.mutants, folder)
+        if TARGETS[session.module].compared or not self._inductive:
+            first = session.benches[0]
+            folder = self._work / "block"
+            folder.mkdir()
+            self._block = Comparison.make(first.design, first.block, session.mutants, folder)
 
     def _check(self, bench: Bench, folder: Path) -> None:
         """Make sure that the block itself is not taken for a mutant."""
@@ -188,7 +192,11 @@ class Inquiry:
                 return _killed(mutant, bench, found.claim)
             reached[bench.proof.name] = found.steps
         together = _digest([bench.key(mutant) for bench in benches])
-        if self._block.same(number, work, seconds=_COMPARISON):
+        for proof in self._inductive:
+            if self._switches[proof].alike(number, work):
+                by = f"{proof}: no difference where its claims hold"
+                return Judged(mutant=mutant, fate=Fate.EQUIVALENT, by=by), together
+        if self._block is not None and self._block.same(number, work, seconds=_COMPARISON):
             return Judged(mutant=mutant, fate=Fate.EQUIVALENT), together
         remarks = []
         for bench in benches:

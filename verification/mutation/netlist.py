@@ -130,6 +130,32 @@ class Netlist:
             gates=tuple(build.gates),
         )
 
+    def differing(self, one: dict[str, int], other: dict[str, int]) -> "Netlist":
+        """Return where two copies in the same state, of the same inputs but for these, differ.
+
+        Registers become inputs. It is bad if a register's next value, an output or a constraint
+        differs, although no constraint and no assertion of the first copy is violated.
+        """
+        build = _Builder(self.inputs, len(self.registers))
+        first, second = (build.add(self, 0, _bits(self, values)) for values in (one, other))
+        same, kept = 1, 1
+        for ours in (*self.registers, *self.outputs, *self.constraints):
+            a, b = first(ours), second(ours)
+            same = build.gate(same, build.gate(build.gate(a, b ^ 1) ^ 1, build.gate(a ^ 1, b) ^ 1))
+        for ours in self.constraints:
+            kept = build.gate(kept, first(ours))
+        for ours in self.bad:
+            kept = build.gate(kept, first(ours) ^ 1)
+        return replace(
+            self,
+            inputs=self.inputs + len(self.registers),
+            registers=(),
+            outputs=(),
+            bad=(build.gate(kept, same ^ 1),),
+            constraints=(),
+            gates=tuple(build.gates),
+        )
+
 
 class _Builder:
     """Makes gates, none that is constant and none twice."""

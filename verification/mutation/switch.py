@@ -4,7 +4,7 @@
 import json
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blindvisor.verification.formal import flow
@@ -13,10 +13,14 @@ from blindvisor.verification.formal.flow import Design, FlowError, Prepared, run
 from blindvisor.verification.mutation.mutants import SELECT, Block, Mutant
 from blindvisor.verification.mutation.netlist import Netlist
 
-__all__ = ["Comparison", "Found", "Switch"]
+__all__ = ["LOST", "Comparison", "Found", "Switch"]
+
+LOST = "not inductive"
+"""What is said of a step that fails."""
 
 _NONE = {SELECT: 0}
 _SOON = 12  # time steps
+_CONFLICTS = 1_000_000
 
 # Outputs are wanted here, properties are not: nothing that the specification assumes is used.
 _BLOCK = """
@@ -70,8 +74,18 @@ class Switch:
     claims: tuple[str, ...]
 
     @classmethod
-    def make(cls, design: Design, block: Block, mutants: list[Mutant], folder: Path) -> "Switch":
+    def make(
+        cls,
+        design: Design,
+        block: Block,
+        mutants: list[Mutant],
+        folder: Path,
+        outputs: tuple[str, ...] = (),
+    ) -> "Switch":
         """Translate all at once.
+
+        ``outputs``: what names of the block's outputs begin with; if empty all of them are
+        compared.
 
         Raises
         ------
@@ -80,9 +94,16 @@ class Switch:
         """
         (folder / "top.il").write_text(design.text)
         edit = block.ready + block.switched(mutants)
-        # The map tells which assertion is which; otherwise this is what proofs get.
-        aiger = flow._AIGER.replace("write_aiger ", "write_aiger -ywmap top.map ")
-        run_yosys(f"{flow._READ}{edit}{flow._COMMON}{aiger}", folder, "switch")
+        shown = " ".join(f"w:{port}" for port in _outputs(design, block, outputs))
+        # What the block's outputs depend on must be there for alike(), whether or not a claim looks
+        # at it. The map tells which assertion is which. Otherwise this is what proofs get.
+        common = flow._COMMON.replace(
+            "flatten\n", f"flatten\nselect -assert-any {shown}\nsetattr -set keep 1 {shown}\n", 1
+        )
+        aiger = flow._AIGER.replace("write_aiger ", "write_aiger -ywmap top.map ").replace(
+            "delete -output", f"delete -output\nexpose {shown}"
+        )
+        run_yosys(f"{flow._READ}{edit}{common}{aiger}", folder, "switch")
         netlist = Netlist.read(folder / "top.aig")
         cells = [path[-1] for path in json.loads((folder / "top.map").read_text())["asserts"]]
         if len(netlist.bad) != design.counts["assert"] or len(cells) != len(netlist.bad):
@@ -98,7 +119,7 @@ class Switch:
 
     def search(self, number: int, folder: Path, *, steps: int, seconds: float) -> Found:
         """Look for a counterexample of at most so many time steps."""
-        self.netlist.given(**{SELECT: number}).write(folder / "top.aig")
+        self._write(number, folder)
         bounded = f"bmc3 -F {steps}" if self.netlist.registers else "pdr"
         text = _abc(
             f"read_aiger top.aig; fold; strash; {bounded} -T {seconds:.0f}; testcex -a", folder
@@ -115,7 +136,7 @@ class Switch:
 
     def prove(self, number: int, folder: Path, *, seconds: float) -> tuple[bool | None, str]:
         """Return whether all assertions hold for all time, and the violated one or why not."""
-        self.netlist.given(**{SELECT: number}).write(folder / "top.aig")
+        self._write(number, folder)
         answer = pdr(_prepared(folder), seconds=seconds)
         if answer.holds is False:
             log = (folder / "pdr.log").read_text()
@@ -126,7 +147,7 @@ class Switch:
         self, number: int, folder: Path, *, steps: int, seconds: float
     ) -> tuple[bool | None, str]:
         """Return whether so many good time steps are followed by another; needs the base case."""
-        self.netlist.given(**{SELECT: number}).write(folder / "top.aig")
+        self._write(number, folder)
         frames = steps + 1
         text = _abc(
             f"read_aiger top.aig; fold; strash; orpos; ind -F {frames} -T {seconds:.0f} -v", folder
@@ -134,8 +155,23 @@ class Switch:
         if "Networks are equivalent." in text:
             return True, ""
         if f"Completed {frames} iterations." in text:
-            return False, "not inductive"
+            return False, LOST
         return None, f"no answer from ind: {text.strip()[-200:]}"
+
+    def alike(self, number: int, folder: Path) -> bool:
+        """Return whether the mutant does the same as the block, whatever the proof allows.
+
+        That is, with any inputs that keep the assumptions, in any state in which all assertions
+        hold. If these are inductive without a mutant, the block is in no other state, so the mutant
+        goes through the same ones, and can never be told from it.
+        """
+        self.netlist.differing(_NONE, {SELECT: number}).write(folder / "differ.aig")
+        text = _abc(f"read_aiger differ.aig; strash; sat -C {_CONFLICTS}", folder)
+        return bool(re.search(r"^UNSATISFIABLE", text, re.MULTILINE))
+
+    def _write(self, number: int, folder: Path) -> None:
+        chosen = self.netlist.given(**{SELECT: number})
+        replace(chosen, outputs=()).write(folder / "top.aig")
 
     def _claim(self, outputs: list[str]) -> str:
         return self.claims[int(outputs[-1])] if outputs else "a claim"
@@ -177,6 +213,19 @@ class Comparison:
         explored = "Explored all reachable states" in text
         same = bool(checked and proved) or explored
         return same and "was asserted in frame" not in text
+
+
+def _outputs(design: Design, block: Block, begins: tuple[str, ...]) -> list[str]:
+    """Return the names that a block's outputs have once the specification is flat."""
+    found = []
+    for instance in block.instances:
+        module = re.escape(f"top.{instance}")
+        text = re.search(rf"^module \\{module}\n(.*?)^end$", design.text, re.M | re.S)
+        names = re.findall(
+            r"^  wire (?:width \d+ )?output \d+ +\\(\S+)", text[1] if text else "", re.M
+        )
+        found += [f"{instance}.{name}" for name in names if name.startswith(begins or ("",))]
+    return found
 
 
 def _abc(script: str, folder: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from blindvisor.verification.mutation.judge import Fate, Judged
 from blindvisor.verification.mutation.mutants import SEED
+from blindvisor.verification.mutation.switch import LOST
 
 __all__ = ["REQUIRED", "good", "render", "score", "undecided"]
 
@@ -20,13 +21,16 @@ gates inverted, tied to 0 or 1, or inverted by another; which ones is drawn with
 they are judged, and what each word means, is in
 [verification/mutation/README.md](../verification/mutation/README.md).
 
-*Killed*: a proof has a counterexample, or is not inductive any more. *Equivalent*: proved to do the
-same as the block, for all inputs and all time; these do not count. *Explained*: no proof fails, and
-the reason is on file. *Open*: no proof fails and no reason is known, or nothing was shown in time.
-The score is killed / (mutants - equivalent) and must be {REQUIRED:.0%}.
+*Killed*: a proof has a counterexample from power-on, or its induction is lost: a state in which all
+its claims hold is followed by one in which they do not. Of how many no counterexample is known, the
+column *induction lost* says; such a mutant does something else there, but that the block comes to
+that state is not shown. *Equivalent*: proved to do the same as the block, for all inputs and all
+time, or for all that a proof of the block allows; these do not count. *Explained*: no proof fails,
+and the reason is on file. *Open*: no proof fails and no reason is known, or nothing was shown in
+time. The score is killed / (mutants - equivalent) and must be {REQUIRED:.0%}.
 
-| block | mutants | killed | equivalent | explained | open | score | killed by |
-|---|---|---|---|---|---|---|---|
+| block | mutants | killed | equivalent | explained | open | score | killed by | induction lost |
+|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -61,6 +65,7 @@ def render(results: Mapping[str, Sequence[Judged]]) -> str:
 def _row(name: str, judged: Sequence[Judged]) -> str:
     counts = Counter(one.fate for one in judged)
     explained = sum(one.fate is Fate.SURVIVED and bool(one.why) for one in judged)
+    lost = sum(one.fate is Fate.KILLED and one.by.endswith(LOST) for one in judged)
     judges = Counter(one.by.partition(":")[0] for one in judged if one.fate is Fate.KILLED)
     cells = (
         f"`{name}`",
@@ -71,6 +76,7 @@ def _row(name: str, judged: Sequence[Judged]) -> str:
         str(len(undecided(judged)) - explained),
         f"{score(judged):.1%}",
         ", ".join(f"`{proof}` {count}" for proof, count in judges.most_common()),
+        str(lost),
     )
     return f"| {' | '.join(cells)} |\n"
 

@@ -18,11 +18,15 @@ class Judge:
         Names of the block in the specification; all of them are changed.
     steps : :class:`int`
         Time steps in which a counterexample is looked for before anything is proved.
+    outputs : :class:`tuple` of :class:`str`
+        What names of the block's outputs begin with, where its specification looks inside and what
+        is seen there is no output; otherwise nothing.
     """
 
     proof: str
     instances: tuple[str, ...] = ("dut",)
     steps: int = 12
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,10 @@ class Target:
         Mutants, if no other number is asked for.
     parts : :class:`tuple` of :class:`str`
         Parts of it that are mutated, ``.NAME`` or nothing for itself; if empty all of it.
+    compared : :class:`bool`
+        Whether mutants are also compared with the block from power-on, for any inputs; otherwise
+        only in the states in which the claims of a proof hold, which takes seconds whatever the
+        size.
     large : :class:`bool`
         Mutated only if it is named, and not in the table.
     """
@@ -44,12 +52,29 @@ class Target:
     judges: tuple[Judge, ...]
     most: int = 60
     parts: tuple[str, ...] = ()
+    compared: bool = True
     large: bool = False
 
 
-def _alone(proof: str, *, most: int = 60, large: bool = False, steps: int = 12) -> Target:
-    return Target(judges=(Judge(proof=proof, steps=steps),), most=most, large=large)
+def _alone(
+    proof: str,
+    *,
+    most: int = 60,
+    large: bool = False,
+    steps: int = 12,
+    outputs: tuple[str, ...] = (),
+    compared: bool = True,
+) -> Target:
+    judge = Judge(proof=proof, steps=steps, outputs=outputs)
+    return Target(judges=(judge,), most=most, compared=compared, large=large)
 
+
+_MONITOR = (
+    *("calls__", "lane__", "load__", "loader_lane__", "staging_", "saved_opened", "update"),
+    "guard_owner",
+)
+_PORTS = ("blocks__", "idle", "refused", "lane__")
+"""Their ports; the specifications read their registers, too."""
 
 TARGETS = {
     **{
@@ -64,8 +89,19 @@ TARGETS = {
     "leaf": _alone("node"),
     "root": _alone("root", steps=20),
     "guard": _alone("guard"),
-    "attest": _alone("attest", most=30, large=True, steps=3),
-    "router": _alone("router", large=True),
-    "monitor": _alone("monitor-ends-2", most=30, large=True, steps=3),
+    "attest": _alone("attest", most=40, compared=False, steps=3),
+    "router": _alone("router", compared=False),
+    "monitor": Target(
+        judges=(Judge(proof="monitor-words", steps=3, outputs=_MONITOR),), compared=False
+    ),
+    "smmu": Target(judges=(Judge(proof="smmu", steps=6),), parts=("",)),
+    "header-check": _alone("header-check"),
+    "cluster-writer": _alone("cluster-writer", outputs=_PORTS, compared=False),
+    "cluster-reader": _alone("cluster-reader", outputs=_PORTS, compared=False),
+    "save-number": Target(
+        judges=(Judge(proof="save-number", steps=3), Judge(proof="save-numbers-all", steps=3)),
+        compared=False,
+    ),
+    "versions": _alone("versions", large=True),
 }
 """By name, in the order of the design's parts."""
