@@ -72,6 +72,7 @@ def _keys(copy: LoaderCopy, known: Known) -> list[tuple[str, Value]]:
         ("phases", ~_within(phase, (*first[:3], *OPEN[1:], Phase.FLUSH)) | save),
         ("phases", (phase != Phase.IDLE) | ~save),
         ("reports", (reporting == 0) | (phase == Phase.IDLE)),
+        ("lane", (phase != Phase.IDLE) | (copy.process.writer.idle & copy.process.reader.idle)),
         ("keys", ~(save & _within(phase, first)) | (root & kept)),
         ("keys", ~(save & _within(phase, later)) | (sealed & kept)),
         ("halves", ~(save & ~_within(phase, (Phase.DERIVING, Phase.DRAIN))) | ~r["is_second"]),
@@ -92,7 +93,7 @@ def _keys(copy: LoaderCopy, known: Known) -> list[tuple[str, Value]]:
             | ((r["numbers.count"] == (known.count + 1)[:32]) & (r["numbers.count"] != 0)),
         ),
         ("numbers", ~(save & there) | (copy.header[NONCE] == number)),
-        ("numbers", ~(save & _within(phase, OPEN)) | (r["gcm.nonce"] == number)),
+        ("numbers", ~(save & (r["gcm.phase"] != 0)) | (r["gcm.nonce"] == number)),
         ("index", ~(save & _within(phase, MAKING[1:4])) | (index == NONCE)),
         ("index", ~_within(phase, (Phase.MAKE, Phase.AUTHENTICATE)) | (index < HEADER_BLOCKS)),
     ]

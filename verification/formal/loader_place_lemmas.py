@@ -112,6 +112,7 @@ def _phases(copy: LoaderCopy, said: Said) -> list[tuple[str, Value]]:
         ("reader", reader | _within(phase, (Phase.READ, *SAVING[4:], Phase.DRAIN))),
         ("reader", reader | save),
         ("reader", _within(phase, (Phase.READ, *SAVING[4:], Phase.DRAIN)) | asked),
+        ("reader", _within(phase, (Phase.READ, *SAVING[4:], Phase.DRAIN)) | process.reader.idle),
     ]
 
 
@@ -134,6 +135,7 @@ def _lengths(copy: LoaderCopy, *, box: list[Signal], area: Signal) -> list[tuple
         ("counts", ~first | (times <= box[3])),
         ("counts", ~first | ((clusters + _times(times, box[2])) == area)),
         ("counts", first | (phase == Phase.IDLE) | (phase == Phase.DRAIN) | (clusters == area)),
+        ("counts", (phase != Phase.IDLE) | (clusters == 0)),
         ("header", count <= 4),
         ("header", ~(first | loads | (phase == Phase.CHECK)) | (count == 0)),
         ("header", (phase != Phase.IDLE) | ((count == 0) & (contents == 0))),
