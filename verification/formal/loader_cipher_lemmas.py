@@ -142,6 +142,10 @@ def _message(copy: LoaderCopy, known: Known) -> list[tuple[str, Value]]:
     taken = (text >> 4) + used
     past = message >= Message.MESSAGE.value
     hashed = message == Message.COMPARE.value
+    width, height, times = r["width"], r["height"], r["times"]
+    shaped = (width != 0) & (width <= CONFIG.width) & (height != 0) & (height <= CONFIG.height)
+    area, to_come = width[:2] * height[:2], times[:2] * width[:2]
+    numbering = phase == Phase.NUMBER
     numbered = _within(phase, (Phase.FIND, *MAKING))
     counts = save & _within(phase, (Phase.READ, Phase.COUNT, Phase.TAG))
     ends = (message == Message.HASH.value) | hashed
@@ -149,6 +153,7 @@ def _message(copy: LoaderCopy, known: Known) -> list[tuple[str, Value]]:
         ("message", message <= Message.COMPARE.value),
         ("message", ~(save & active) | _within(phase, (*OPEN, Phase.DRAIN))),
         ("message", (phase != Phase.IDLE) | ~active),
+        ("message", ~(save & active) | ~r["gcm.decrypt"]),
         ("message", ~(save & _within(phase, OPEN)) | active),
         ("message", ~(save & _within(phase, OPEN[1:3])) | (message == Message.MESSAGE.value)),
         ("message", ~(save & ends) | _within(phase, (Phase.TAG, Phase.DRAIN))),
@@ -164,6 +169,10 @@ def _message(copy: LoaderCopy, known: Known) -> list[tuple[str, Value]]:
         ),
         ("counter", ~(save & active) | (text[:4] == 0)),
         ("counter", ~(save & active & (message != Message.MESSAGE.value) & ~ends) | (text == 0)),
+        ("shape", (phase == Phase.IDLE) | shaped),
+        ("shape", (phase != Phase.IDLE) | (r["clusters"] == 0)),
+        ("shape", ~numbering | ((times <= height) & ((r["clusters"] + to_come) == area))),
+        ("shape", ~(save & (numbered | _within(phase, OPEN))) | (r["clusters"] == area)),
         ("lengths", ~(save & numbered) | (blocks_left == blocks)),
         ("lengths", ~(save & (phase == Phase.AUTHENTICATE)) | (text == 0)),
         ("lengths", ~(save & (phase == Phase.AUTHENTICATE)) | (aad == (index << 4))),

@@ -21,6 +21,7 @@ from blindvisor.verification.formal.loader_cipher_lemmas import (
     lemmas,
 )
 from blindvisor.verification.formal.loader_environment import (
+    CONFIG,
     LoaderCopy,
     LoaderEnvironment,
     Wish,
@@ -54,7 +55,8 @@ class LoaderCipherSpec(LoaderEnvironment):
     P6-TAG
         A tag is the hash over all blocks, mixed with the message's second keystream block, E(J0).
 
-    Assumed: the epoch is constant from one reset to the next.
+    Assumed: the epoch is constant from one reset to the next; the rectangle is not empty, and no
+    larger than the mesh (``monitor-hands-*``, P3-MESH).
     """
 
     def __init__(self, wish: Wish = Wish.LOAD) -> None:
@@ -72,6 +74,9 @@ class LoaderCipherSpec(LoaderEnvironment):
         started, epoch = Signal(), Signal(64)
         m.d.sync += [started.eq(1), epoch.eq(self.epoch)]
         m.d.comb += Assume(~started | (self.epoch == epoch), "constant")
+        starts = copy.dut.start & ~copy.dut.busy
+        for size, most in ((self.width, CONFIG.width), (self.height, CONFIG.height)):
+            m.d.comb += Assume(~starts | ((size != 0) & (size <= most)), "not empty, in the mesh")
         known = self._remember(m, copy)
         self._keys(m, copy, known)
         self._message(m, copy, known)
