@@ -240,7 +240,7 @@ def _versions(copy: LoaderCopy, known: Known) -> list[tuple[str, Value]]:
     kept_loaded = Mux(is_saved, r["check.generation"], generation)
     vm = r["vm"][:1]
     line = Array(copy.records[-2:])[vm]
-    attributes = Array(copy.records)[Cat(1, 0, vm)]
+    attributes = Value.cast(Array(copy.records)[Cat(1, 0, vm)])
     latest = (known.line == generation) & (attributes[32:64] >= version)
     checked = (saves & ((phase != Phase.MAKE) | (index != 0))) | (writes & save)
     return [

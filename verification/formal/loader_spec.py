@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from amaranth import Array, Cat, Module, Mux, Signal
+from amaranth import Array, Cat, Module, Mux, Signal, Value
 from amaranth.hdl import Assert, Cover
 from amaranth.lib import data
 
@@ -166,7 +166,7 @@ class LoaderSpec(LoaderEnvironment):
         identity, block = copy.header[IDENTITY], copy.header[VERSIONS]
         version, generation = block[32:64], block[64:96]
         ours, here = known.ours(identity), (1 << payload.index)[:ROWS]
-        attributes = Array(copy.records)[Cat(1, 0, copy.registers["vm"][:1])]
+        attributes = Value.cast(Array(copy.records)[Cat(1, 0, copy.registers["vm"][:1])])
         loaded = Mux(copy.header[0][80], generation, was_generation)
         loads, saves = writes & ~save, writes & save
         m.d.comb += [
