@@ -68,6 +68,22 @@ LOADER_PROOF_FAULTS = (
         "self.resumed.eq(s.verdict == Result.OK),",
     ),
     _one(
+        "load-hangs",
+        ("P8",),
+        "a load of version 0 waits for the end of a write that it has not asked for",
+        "loader/loading.py",
+        "with m.If(s.versions.done | (s.writer.idle & _says_nothing(s))):",
+        "with m.If(s.versions.done):",
+    ),
+    _one(
+        "save-hangs",
+        ("P8",),
+        "a save waits for room and for a word at the same time, and never ends",
+        "loader/saving.py",
+        "m.If(s.scatter.blocks.ready):",
+        "m.If(s.scatter.blocks.ready & s.scatter.words.valid):",
+    ),
+    _one(
         "report-key-of-machine",
         ("P7",),
         "reports are signed under the key whose first half is the machine's identity",

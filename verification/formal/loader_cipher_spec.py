@@ -67,9 +67,11 @@ class LoaderCipherSpec(LoaderEnvironment):
         m = Module()
         copy = self._copy(m, 0)
         # Numbers that can be told from each other; no tag is compared in saves and reports.
+        time = Signal(16)
+        m.d.sync += time.eq(time + 1)
         self.helpful += [
-            (self.noise[0], Const(0x5A5A_1234_0F0F_5555, 128)),
-            (self.hashes[0], Const(0x3333_0001_8080_CAFE, 128)),
+            (self.noise[0], time.replicate(8)),
+            (self.hashes[0], time.rotate_left(5).replicate(8)),
         ]
         started, epoch = Signal(), Signal(64)
         m.d.sync += [started.eq(1), epoch.eq(self.epoch)]

@@ -58,7 +58,7 @@ class LoaderCopy:
 
     Members
     -------
-    dut, process, gcm, kdf, hash
+    dut, process, aes, gcm, kdf, hash
         The loader, and some of its parts, for their ports.
     registers : :class:`dict`
         Its registers by dotted name, those of its process without a prefix.
@@ -68,6 +68,7 @@ class LoaderCopy:
 
     dut: Any
     process: Process
+    aes: Any
     gcm: Any
     kdf: Any
     hash: Any
@@ -266,6 +267,7 @@ class LoaderEnvironment(wiring.Component):
         return LoaderCopy(
             dut=dut,
             process=made["process"],
+            aes=made["aes"],
             gcm=made["gcm"],
             kdf=made["kdf"],
             hash=made["hash"],
@@ -296,7 +298,7 @@ class LoaderEnvironment(wiring.Component):
             Wish.ABORTED: {"security_version": 7},
         }.get(self.wish, {})
         image = HEADER.const(fields).as_bits()
-        for n in range(4 * size**2):  # words of the contents, which differ
+        for n in range(4 * size**2 - 4):  # words of the contents, which differ; the last are zero
             image |= n + 1 << HEADER.size + 32 * n
         if self.wish is Wish.WRONG_TAG:
             image |= 1 << 8 * (length - 16) + _WRONG_BIT

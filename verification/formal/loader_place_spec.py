@@ -47,6 +47,7 @@ class LoaderPlaceSpec(LoaderEnvironment):
 
     more: ClassVar[dict[str, int]] = {"nth": 11}
     nth: Any
+    copy: LoaderCopy
 
     def __init__(self, wish: Wish = Wish.LOAD, *, size: int = 1) -> None:
         super().__init__(copies=1, wish=wish, config=CONFIG, size=size)
@@ -54,12 +55,14 @@ class LoaderPlaceSpec(LoaderEnvironment):
     def elaborate(self, platform: object) -> Module:
         """Remember the rectangle, and what was said."""
         m = Module()
-        copy = self._copy(m, 0)
+        self.copy = copy = self._copy(m, 0)
         self.helpful.append((self.nth, Const(5, 11)))
         dut, r = copy.dut, copy.registers
         box = [Signal(len(port), name=f"box_{n}") for n, port in enumerate(_rectangle(dut))]
+        nth = Signal(11)
         with m.If(~dut.busy):
             m.d.sync += [kept.eq(port) for kept, port in zip(box, _rectangle(dut), strict=True)]
+            m.d.sync += nth.eq(self.nth)
         area = Signal(range(CONFIG.clusters + 1))
         _, _, width, height = box
         m.d.comb += [
@@ -72,10 +75,9 @@ class LoaderPlaceSpec(LoaderEnvironment):
             ),
         ]
         said = self._lane(m, copy, box, area)
-        word = self._words(m, copy, said)
-        for name, lemma in lemmas(m, copy, box=box, area=area, said=said, nth=self.nth, word=word):
+        word = self._words(m, copy, said, nth)
+        for name, lemma in lemmas(m, copy, box=box, area=area, said=said, nth=nth, word=word):
             m.d.comb += Assert(lemma, f"lemma: {name}")
-        m.d.comb += [Assume(self._stays(m, self.nth), "constant")]
         return m
 
     def _lane(self, m: Module, copy: LoaderCopy, box: list[Signal], area: Signal) -> Said:
@@ -143,7 +145,7 @@ class LoaderPlaceSpec(LoaderEnvironment):
         ]
         return after
 
-    def _words(self, m: Module, copy: LoaderCopy, said: Said) -> Signal:
+    def _words(self, m: Module, copy: LoaderCopy, said: Said, nth: Signal) -> Signal:
         """Claim that the n-th word is what was deciphered; return it."""
         dut, blocks = copy.dut, copy.process.writer.blocks
         given, word = Signal(11), Signal(32)
@@ -154,9 +156,9 @@ class LoaderPlaceSpec(LoaderEnvironment):
             m.d.sync += given.eq(0)
         with m.Elif(blocks.valid & blocks.ready):
             m.d.sync += given.eq(given + 4)
-            with m.If(given[2:] == self.nth[2:]):
-                m.d.sync += word.eq(plain.word_select(self.nth[:2], 32))
-        is_nth = writes & (said.words == (self.nth + 1)[:11])
+            with m.If(given[2:] == nth[2:]):
+                m.d.sync += word.eq(plain.word_select(nth[:2], 32))
+        is_nth = writes & (said.words == (nth + 1)[:11])
         m.d.comb += [
             Assert(~is_nth | (command.payload.data == word), "P3-WORDS"),
             Assert(
@@ -165,14 +167,9 @@ class LoaderPlaceSpec(LoaderEnvironment):
                 "lemma: words",
             ),
             Assert(given[:2] == 0, "lemma: words"),
-            Cover(is_nth & (self.nth == 5), "the sixth word is written"),
+            Cover(is_nth & (nth == 5), "the sixth word is written"),
         ]
         return word
-
-    def _stays(self, m: Module, signal: Any) -> Value:
-        started, was = Signal(name="started"), Signal.like(signal, name="nth_was")
-        m.d.sync += [started.eq(1), was.eq(signal)]
-        return ~started | (signal == was)
 
 
 def _rectangle(dut: Any) -> tuple[Any, ...]:

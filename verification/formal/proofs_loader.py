@@ -5,6 +5,7 @@ from blindvisor.hdl.config import MachineConfig
 from blindvisor.verification.formal.engine_spec import EngineSpec
 from blindvisor.verification.formal.hash_spec import HashSpec
 from blindvisor.verification.formal.loader_cipher_spec import LoaderCipherSpec
+from blindvisor.verification.formal.loader_ends_spec import LoaderEndsSpec
 from blindvisor.verification.formal.loader_environment import WELL, Wish
 from blindvisor.verification.formal.loader_pair_spec import LoaderPairSpec
 from blindvisor.verification.formal.loader_place_spec import LoaderPlaceSpec
@@ -94,6 +95,20 @@ LOADER_PROOFS = (
             "loader-mixes-words",
             "loader-skips-last",
         ),
+        large=True,
+    ),
+    Proof(
+        name="loader-ends",
+        promises=("P8",),
+        spec=LoaderEndsSpec,
+        engine=Engine.INDUCTION,
+        cover_steps=600,
+        runs=tuple(
+            lambda wish=wish, size=size: LoaderEndsSpec(wish, size=size)
+            for wish, size in ((Wish.LOAD, 2), (Wish.SAVE, 1))
+        ),
+        seconds=600,
+        controls=("load-hangs", "save-hangs"),
         large=True,
     ),
     Proof(
