@@ -67,7 +67,7 @@ class LoaderEndsSpec(LoaderPlaceSpec):
         copy, dut = self.copy, self.copy.dut
         r = copy.registers
         request, command = dut.store.request, dut.lane.command
-        left, was = Signal(64), Signal(64)
+        left, was = Signal(49), Signal(49)
         sent, asked = command.valid & command.ready, request.valid & request.ready
         owed, pending = Signal(8), Signal()
         m.d.sync += owed.eq(owed + sent - self.lane_replies)
