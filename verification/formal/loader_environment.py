@@ -36,13 +36,13 @@ class Wish(Enum):
     """What a run is about."""
 
     LOAD = auto()
+    FORK = auto()  # a save; the row has a higher generation than the slot
     SAVE = auto()
     REPORT = auto()
     WRONG_KEY = auto()  # loads that must fail: one bit of a tag is another
     WRONG_TAG = auto()
     OLD_VERSION = auto()  # the row has a higher version, or generation
     OLD_STATE = auto()
-    FORK = auto()  # a save; the row has a higher generation than the slot
     NEW_VERSION = auto()  # higher than that of the row
     RESTORE = auto()  # a saved state; all rows are free
     ABORTED = auto()  # while a row is offered to the store, which then takes it
