@@ -9,6 +9,7 @@ from blindvisor.verification.controls.parts import PART_FAULTS
 from blindvisor.verification.controls.plant import Fault
 from blindvisor.verification.controls.proofs import PROOF_FAULTS
 from blindvisor.verification.controls.proofs_io import IO_PROOF_FAULTS
+from blindvisor.verification.controls.proofs_loader import LOADER_PROOF_FAULTS
 
 __all__ = ["FAULTS"]
 
@@ -20,6 +21,7 @@ FAULTS: dict[str, Fault] = {
         *CALL_FAULTS,
         *PROOF_FAULTS,
         *IO_PROOF_FAULTS,
+        *LOADER_PROOF_FAULTS,
         *LOADER_FAULTS,
         *PART_FAULTS,
     )

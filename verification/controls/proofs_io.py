@@ -216,6 +216,22 @@ IO_PROOF_FAULTS = (
         "op.eq(wanted.op),",
     ),
     _one(
+        "load-another-rectangle",
+        ("P3",),
+        "the loader is given another rectangle than the VM's",
+        "iocluster/sequences.py",
+        "load.x.eq(row.x),",
+        "load.x.eq(row.y),",
+    ),
+    _one(
+        "load-another-vm",
+        ("P3",),
+        "the loader is told of the VM after the one of the call",
+        "iocluster/images.py",
+        "load.vm.eq(s.vm),",
+        "load.vm.eq(s.vm + 1),",
+    ),
+    _one(
         "monitor-frees-unscrubbed",
         ("P5",),
         "clusters of a VM are freed without having been asked whether they are clean",

@@ -281,6 +281,22 @@ TILE_FAULTS = (
         "return ~offset[-1]",
     ),
     _one(
+        "interconnect-other-data",
+        ("P8",),
+        "what a core writes to other clusters or channels is the data of the first core",
+        "cluster/interconnect.py",
+        "other.dat_w.eq(bus.dat_w),",
+        "other.dat_w.eq(self.access[0].dat_w),",
+    ),
+    _one(
+        "interconnect-other-answer",
+        ("P8",),
+        "a core reads from its channels what the first core's channel said",
+        "cluster/interconnect.py",
+        "Mux(window.ack, window.dat_r, remote.dat_r)",
+        "Mux(window.ack, self.window[0].dat_r, remote.dat_r)",
+    ),
+    _one(
         "interconnect-unfair",
         ("P8",),
         "a cluster's own cores go before all others",

@@ -40,6 +40,9 @@ class InterconnectSpec(wiring.Component):
     P8-ALONE
         Who does not ask is not answered; nobody gets two answers to one access. That is what
         ``target`` assumes.
+    P8-UNCHANGED
+        Window and initiator of a core are told that core's access and no other, and the data of
+        their answer is what it gets, and no other core.
     P8-FAIR
         From the last ``hold`` on, an access waits for each other master once, and while the memory
         is somebody else's.
@@ -214,7 +217,15 @@ class InterconnectSpec(wiring.Component):
                 m.d.comb += [
                     Assert(dut.window[n].stb == (self.access[n].stb & in_window), "P8-ALONE"),
                     Assert(dut.remote[n].stb == (self.access[n].stb & away), "P8-ALONE"),
+                    Assert(~(granted[n] & other_ack) | self.hold, "P8-UNCHANGED"),
                 ]
+                for shown, given in ((dut.window[n], window), (dut.remote[n], remote)):
+                    mine = given.ack & ~granted[n]
+                    told = Cat(shown.stb, shown.we, shown.adr, shown.sel, shown.dat_w)
+                    m.d.comb += [
+                        Assert(~shown.stb | (told == Value.cast(self.access[n])), "P8-UNCHANGED"),
+                        Assert(~mine | (bus.dat_r == given.dat_r), "P8-UNCHANGED"),
+                    ]
             m.d.comb += [
                 Assert(bus.ack == ((granted[n] & good) | other_ack), "P8-ONE-ANSWER"),
                 Assert(bus.err == ((granted[n] & ~good) | other_err), "P8-ONE-ANSWER"),
@@ -233,6 +244,7 @@ class InterconnectSpec(wiring.Component):
             Cover(dut.access[0].err & granted[0], "an address that is nowhere"),
             Cover(granted[1] & was_registers & grants[0] & memory, "one after the other"),
             Cover((dut.write_enable != 0) & grants[cores] & ~self.run, "a write while none runs"),
+            Cover(self.window[0].ack & self.remote[1].ack, "two cores are answered from outside"),
         ]
 
     def _fetches(self, m: Module, dut: Interconnect, arbiter: RoundRobin) -> None:

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, ClassVar
 
 from amaranth import Array, Cat, Const, Module, Signal, Value
 from amaranth.lib import stream, wiring
@@ -16,104 +16,40 @@ from blindvisor.hdl.loader import gcm as gcm_module
 from blindvisor.hdl.loader import loader as shipped
 from blindvisor.hdl.loader import process as process_module
 from blindvisor.hdl.loader import records as records_module
-from blindvisor.hdl.loader.aes import CipherUser, cipher_lanes
 from blindvisor.hdl.loader.gcm import Gcm
-from blindvisor.hdl.loader.ghash import Ghash
 from blindvisor.hdl.loader.header import HEADER, MAGIC, VERSION, Flags
 from blindvisor.hdl.loader.kdf import Kdf
-from blindvisor.hdl.loader.process import Process
-from blindvisor.hdl.loader.sha256 import Sha256
+from blindvisor.hdl.loader.process import Phase, Process
+from blindvisor.hdl.loader.report import _Phase as Report  # pyright: ignore[reportPrivateUsage]
 from blindvisor.hdl.loader.store import STORE_ROW
 from blindvisor.verification.formal.inner import opened, replaced
+from blindvisor.verification.formal.loader_boxes import BlackBox, FreeDigest, FreeHash
 
-__all__ = ["CONFIG", "WELL", "LoaderCopy", "LoaderEnvironment", "Wish"]
+__all__ = ["CONFIG", "WELL", "LoaderCopy", "LoaderEnvironment", "Wish", "given_away"]
 
 CONFIG = MachineConfig(name="proof", width=2, height=2, vms=2, memory_bytes=1024, store_rows=1)
 _PROCESS = "process."
 _WRONG_BIT = 100  # of a tag
-_BYTES = HEADER.size // 8 + 16 + 16  # header, one block, tag
 
 
 class Wish(Enum):
     """What a run is about."""
 
     LOAD = auto()
+    FORK = auto()  # a save; the row has a higher generation than the slot
     SAVE = auto()
     REPORT = auto()
     WRONG_KEY = auto()  # loads that must fail: one bit of a tag is another
     WRONG_TAG = auto()
     OLD_VERSION = auto()  # the row has a higher version, or generation
     OLD_STATE = auto()
+    NEW_VERSION = auto()  # higher than that of the row
+    RESTORE = auto()  # a saved state; all rows are free
     ABORTED = auto()  # while a row is offered to the store, which then takes it
 
 
 WELL = (Wish.LOAD, Wish.SAVE, Wish.REPORT)
 """What ends well."""
-
-
-class _BlackBox(wiring.Component):
-    """In the place of AES: any results, after any number of cycles."""
-
-    key: Signal
-    short: Signal
-    user: Any
-
-    def __init__(self, *, sboxes: int) -> None:
-        lanes = cipher_lanes(sboxes)
-        self.noise = Signal(128 * lanes)
-        self.finish = Signal()
-        super().__init__({"key": In(256), "short": In(1), "user": In(CipherUser(lanes))})
-
-    def elaborate(self, platform: object) -> Module:
-        """Work from ``start`` until told to finish; take results from outside."""
-        m = Module()
-        working, result = Signal(), Signal(128)
-        m.d.comb += [self.user.ready.eq(~working), self.user.results.eq(result)]
-        with m.If(self.finish):
-            m.d.sync += [working.eq(0), result.eq(self.noise)]
-        with m.If(self.user.start):
-            m.d.sync += working.eq(1)
-        return m
-
-
-class _FreeHash(Ghash):
-    """In the place of GHASH: any hash, after any number of cycles."""
-
-    def __init__(self, *, digit: int) -> None:
-        super().__init__(digit=digit)
-        self.noise = Signal(128)
-        self.finish = Signal()
-
-    def elaborate(self, platform: object) -> Module:
-        """Work from a block until told to finish; the hash comes from outside."""
-        m = Module()
-        working = Signal()
-        m.d.comb += [self.ready.eq(~working), self.hash.eq(self.noise)]
-        with m.If(self.clear | self.finish):
-            m.d.sync += working.eq(0)
-        with m.Elif(self.valid):
-            m.d.sync += working.eq(1)
-        return m
-
-
-class _FreeDigest(Sha256):
-    """In the place of SHA-256: any digest, any handshake, at any time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.noise = Signal(256)
-        self.takes = Signal()
-        self.ends = Signal()
-
-    def elaborate(self, platform: object) -> Module:
-        """Take all from outside."""
-        m = Module()
-        m.d.comb += [
-            self.sink.ready.eq(self.takes),
-            self.done.eq(self.ends),
-            self.digest.eq(self.noise),
-        ]
-        return m
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +58,7 @@ class LoaderCopy:
 
     Members
     -------
-    dut, process, gcm, kdf
+    dut, process, aes, gcm, kdf, hash
         The loader, and some of its parts, for their ports.
     registers : :class:`dict`
         Its registers by dotted name, those of its process without a prefix.
@@ -132,8 +68,10 @@ class LoaderCopy:
 
     dut: Any
     process: Process
+    aes: Any
     gcm: Any
     kdf: Any
+    hash: Any
     registers: dict[str, Signal]
     header: list[Value]
     records: list[Value]
@@ -150,8 +88,8 @@ class LoaderEnvironment(wiring.Component):
     :class:`~blindvisor.verification.formal.hash_spec.HashSpec`.
 
     In a run (:mod:`~blindvisor.verification.formal.runs`) there are loads, saves or reports alone
-    (``wish``); an image of one block comes without a pause, all results are such that the tags are
-    zero, and lane, store and whoever takes words answer at once.
+    (``wish``); an image of one block per cluster comes without a pause, all results are such that
+    the tags are zero, and lane, store and whoever takes words answer at once.
 
     Parameters
     ----------
@@ -159,9 +97,15 @@ class LoaderEnvironment(wiring.Component):
         Loaders.
     wish : :class:`Wish`
         What a run is about. Claims and assumptions are the same for each.
+    config : :class:`MachineConfig`
+        The machine.
+    size : :class:`int`
+        Width and height of the rectangle of a run, which lies in the mesh's last corner.
     """
 
     helpful: list[tuple[Value, Any]]
+    more: ClassVar[dict[str, int]] = {}
+    """Inputs of one specification alone, by their widths."""
 
     start: Any
     save: Any
@@ -198,8 +142,17 @@ class LoaderEnvironment(wiring.Component):
     noise: Any
     hashes: Any
 
-    def __init__(self, *, copies: int, wish: Wish = Wish.LOAD) -> None:
+    def __init__(
+        self,
+        *,
+        copies: int,
+        wish: Wish = Wish.LOAD,
+        config: MachineConfig = CONFIG,
+        size: int = 1,
+    ) -> None:
         self.wish = wish
+        self.config = config
+        self.size = size
         self.helpful = []
         shared = {
             "start": 1,
@@ -233,7 +186,7 @@ class LoaderEnvironment(wiring.Component):
             "position": 7,
         }
         super().__init__(
-            {name: In(width) for name, width in shared.items()}
+            {name: In(width) for name, width in (shared | self.more).items()}
             | {
                 "staging": In(stream.Signature(32)),
                 "keys": In(256).array(copies),
@@ -266,16 +219,16 @@ class LoaderEnvironment(wiring.Component):
         def look_at(*arguments: Any, **parameters: Any) -> Process:
             return made.setdefault("process", Process(*arguments, **parameters))
 
-        dut = shipped.Loader(CONFIG, sboxes=4, digit=64)
+        dut = shipped.Loader(self.config, sboxes=4, digit=64)
         with replaced(
-            (shipped, "Aes", keep("aes", _BlackBox)),
+            (shipped, "Aes", keep("aes", BlackBox)),
             (shipped, "Process", look_at),
             (process_module, "Gcm", keep("gcm", Gcm)),
             (process_module, "Kdf", keep("kdf", Kdf)),
-            (process_module, "Sha256", keep("sha", _FreeDigest)),
+            (process_module, "Sha256", keep("sha", FreeDigest)),
             (process_module, "Memory", look_into(header)),
             (records_module, "Memory", look_into(records)),
-            (gcm_module, "Ghash", keep("hash", _FreeHash)),
+            (gcm_module, "Ghash", keep("hash", FreeHash)),
         ):
             m.submodules[f"copy{n}"], registers = opened(dut)
         m.d.comb += [
@@ -314,8 +267,10 @@ class LoaderEnvironment(wiring.Component):
         return LoaderCopy(
             dut=dut,
             process=made["process"],
+            aes=made["aes"],
             gcm=made["gcm"],
             kdf=made["kdf"],
+            hash=made["hash"],
             registers=_named(registers, made["process"]),
             header=header,
             records=records,
@@ -323,24 +278,32 @@ class LoaderEnvironment(wiring.Component):
 
     def _help(self, m: Module, dut: Any) -> None:
         """Say what inputs should be so that all goes as well as it can."""
-        fields: Any = {"version": VERSION, "width": 1, "height": 1, "cluster_bytes": 16}
+        size = self.size
+        length = HEADER.size // 8 + 16 * size**2 + 16  # header, a block per cluster, tag
+        fields: Any = {"version": VERSION, "width": size, "height": size, "cluster_bytes": 16}
         fields["magic"] = int.from_bytes(MAGIC, "little")
         row: dict[Wish, Any] = {
             Wish.SAVE: {"valid": 1},
             Wish.OLD_VERSION: {"valid": 1, "version": 5},
             Wish.OLD_STATE: {"valid": 1, "generation": 5},
+            Wish.FORK: {"valid": 1, "generation": 5},
+            Wish.NEW_VERSION: {"valid": 1, "version": 5, "generation": 2},
         }
         fields |= {
             Wish.WRONG_KEY: {"wrap_tag": 1 << _WRONG_BIT},
             Wish.OLD_VERSION: {"security_version": 3},
             Wish.OLD_STATE: {"flags": Flags.SAVED.value, "generation": 3},
+            Wish.NEW_VERSION: {"security_version": 7},
+            Wish.RESTORE: {"flags": Flags.SAVED.value, "generation": 3},
             Wish.ABORTED: {"security_version": 7},
         }.get(self.wish, {})
         image = HEADER.const(fields).as_bits()
+        for n in range(4 * size**2 - 4):  # words of the contents, which differ; the last are zero
+            image |= n + 1 << HEADER.size + 32 * n
         if self.wish is Wish.WRONG_TAG:
-            image |= 1 << 8 * (_BYTES - 16) + _WRONG_BIT
-        words = Array(image >> 32 * n & 0xFFFF_FFFF for n in range(_BYTES // 4))
-        taken, owed, asked = Signal(range(_BYTES // 4 + 1)), Signal(), Signal()
+            image |= 1 << 8 * (length - 16) + _WRONG_BIT
+        words = Array(image >> 32 * n & 0xFFFF_FFFF for n in range(length // 4))
+        taken, owed, asked = Signal(range(length // 4 + 1)), Signal(), Signal()
         with m.If(dut.done):
             m.d.sync += taken.eq(0)
         with m.Elif(self.staging.valid & self.staging.ready):
@@ -357,14 +320,18 @@ class LoaderEnvironment(wiring.Component):
         at_once = (
             *(self.finish, self.hashed, self.lane_ready, self.lane_ok, self.epoch_valid),
             *(self.sha_takes, self.sha_ends, self.saved_ready),
-            *(self.report_ready, self.staging.valid, self.width, self.height),
+            *(self.report_ready, self.staging.valid),
             *(self.slot, self.report_vm),
         )
         self.helpful = [
             *((given, 1) for given in at_once),
-            (self.length, _BYTES),
+            (self.x, self.config.width - size),
+            (self.y, self.config.height - size),
+            (self.width, size),
+            (self.height, size),
+            (self.length, length),
             (self.start, not reports),
-            (self.save, self.wish is Wish.SAVE),
+            (self.save, self.wish in (Wish.SAVE, Wish.FORK)),
             (self.report_valid, reports),
             (self.store_valid, asked),
             (self.store_ready, ~writes | aborted if aborts else 1),
@@ -379,6 +346,18 @@ class LoaderEnvironment(wiring.Component):
         for results in (self.noise, self.hashes, self.memory, self.keys):
             given = results[1:] if results is self.keys or not reports else ()
             self.helpful += [(value, Const(-1, len(value))) for value in given]
+
+
+def given_away(copy: LoaderCopy) -> dict[str, Value]:
+    """Return when something that is made of secrets, to be seen, is there, by what it is."""
+    r = copy.registers
+    phase, reporting = r["phase"], r["reporter.phase"]
+    return {
+        "ciphertext": (phase == Phase.READ) & copy.gcm.sink.valid,
+        "tag": (phase == Phase.TAG) & copy.gcm.done,
+        "identity": (reporting == Report.MACHINE) & copy.kdf.valid & ~copy.kdf.done,
+        "MAC": (reporting == Report.MAC) & copy.kdf.done,
+    }
 
 
 def _reply(*, ok: Value, data: Value) -> Value:

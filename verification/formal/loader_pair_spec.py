@@ -12,12 +12,12 @@ from blindvisor.hdl.ionet.flits import LaneOp, lane_command
 from blindvisor.hdl.loader.header import HEADER_BLOCKS, block_of
 from blindvisor.hdl.loader.process import Phase
 from blindvisor.hdl.loader.report import _Block as ReportBlock  # pyright: ignore[reportPrivateUsage]
-from blindvisor.hdl.loader.report import _Phase as Report  # pyright: ignore[reportPrivateUsage]
 from blindvisor.verification.formal.loader_environment import (
     CONFIG,
     LoaderCopy,
     LoaderEnvironment,
     Wish,
+    given_away,
 )
 
 __all__ = ["LoaderPairSpec"]
@@ -69,7 +69,8 @@ class LoaderPairSpec(LoaderEnvironment):
 
     Assumed: what is made of secrets to be given away is equal in both copies. It is the ciphertext
     and the tag of a save, the digest of the contents, the machine's identity and the MAC of a
-    report. So words of a saved image and of a report may depend on secrets through these alone.
+    report; that each is what it is called, ``loader-ciphers`` proves. So words of a saved image and
+    of a report may depend on secrets through these alone.
     Assumed besides: records are the same at power-on.
 
     The lemmas say that all registers but those in ``SECRET`` are equal until then.
@@ -124,16 +125,16 @@ class LoaderPairSpec(LoaderEnvironment):
 
     def _give_away(self, m: Module, a: LoaderCopy, b: LoaderCopy) -> None:
         """Assume that what may be seen is equal."""
-        phase, reporting = a.registers["phase"], a.registers["reporter.phase"]
-        ciphered = (phase == Phase.READ) & a.gcm.sink.valid
-        tagged = (phase == Phase.TAG) & a.gcm.done
-        machine = (reporting == Report.MACHINE) & a.kdf.valid & ~a.kdf.done
-        made = machine | ((reporting == Report.MAC) & a.kdf.done)
+        given = given_away(a)
+        made = given["identity"] | given["MAC"]
         started = Signal()
         m.d.sync += started.eq(1)
         m.d.comb += [
-            Assume(~ciphered | (a.gcm.sink.payload.data == b.gcm.sink.payload.data), "ciphertext"),
-            Assume(~tagged | (a.gcm.tag == b.gcm.tag), "tag"),
+            Assume(
+                ~given["ciphertext"] | (a.gcm.sink.payload.data == b.gcm.sink.payload.data),
+                "ciphertext",
+            ),
+            Assume(~given["tag"] | (a.gcm.tag == b.gcm.tag), "tag"),
             Assume(~made | (a.kdf.half == b.kdf.half), "identity and MAC"),
             *(
                 Assume(started | (one == other), "records at power-on")

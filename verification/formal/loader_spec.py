@@ -1,41 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """When the loader says OK, when it speaks to clusters, and what it writes into the store."""
 
-from typing import Any
+from dataclasses import replace
 
 from amaranth import Array, Cat, Module, Mux, Signal, Value
 from amaranth.hdl import Assert, Cover
+from amaranth.lib import data
 
 from blindvisor.hdl.abi import Result
-from blindvisor.hdl.ionet.flits import LaneOp, lane_command
-from blindvisor.hdl.loader.gcm import _Phase as Message  # pyright: ignore[reportPrivateUsage]
-from blindvisor.hdl.loader.header import block_of
-from blindvisor.hdl.loader.process import Phase
+from blindvisor.hdl.ionet.flits import LaneOp
 from blindvisor.hdl.loader.store import STORE_ROW
-from blindvisor.hdl.loader.versions import _Phase as Search  # pyright: ignore[reportPrivateUsage]
 from blindvisor.verification.formal.loader_environment import (
     CONFIG,
     LoaderCopy,
     LoaderEnvironment,
     Wish,
 )
+from blindvisor.verification.formal.loader_lemmas import IDENTITY, VERSIONS, Known, lemmas
 
 __all__ = ["LoaderSpec"]
 
-IDENTITY = block_of("identity")
-LOADING = (
-    *(Phase.LENGTH, Phase.HEADER, Phase.CHECK, Phase.OPEN_KEY, Phase.UNWRAP, Phase.LOOK_UP),
-    *(Phase.WRITE, Phase.COMMIT, Phase.RECORD),
-)
-SAVING = (*(Phase.NUMBER, Phase.FIND, Phase.MAKE, Phase.READ, Phase.COUNT, Phase.TAG, Phase.FLUSH),)
-SHARED = (Phase.DERIVE, Phase.DERIVING, Phase.OPEN_CONTENTS, Phase.AUTHENTICATE)
-"""Phases of both; the others are IDLE and DRAIN."""
-OPENED = (Phase.LOOK_UP, Phase.OPEN_CONTENTS, Phase.AUTHENTICATE, Phase.WRITE)
-"""Of a load: the key's tag has matched, if there is one."""
-AUTHENTIC = (Phase.COMMIT, Phase.RECORD)
-"""Of a load: all tags have matched."""
-SEARCHING = (Phase.LOOK_UP, Phase.FIND)
-WRITING = (Phase.COMMIT, Phase.COUNT)
+ROWS = 3
 
 
 class LoaderSpec(LoaderEnvironment):
@@ -56,10 +41,19 @@ class LoaderSpec(LoaderEnvironment):
         A save gives its tag, and a load or a save is OK, only after the store has said that a row
         is durable; except for a load of version 0, not saved, of which the store knows nothing.
     P6-ROW
-        A row is written only over a free one or one of the same identity. Neither version nor
-        generation are lower than before; a save counts the generation up by one.
+        A row is written only over the one of the same identity or, if all were read and none has
+        it, over a free one. Neither version nor generation are lower than before; a save counts
+        the generation up by one, and leaves the version.
+    P6-HEADER
+        What a load writes is the version that its header has, with the header's generation if it
+        is saved, else the row's. What a save writes is the generation that its own header has.
+    P6-LATEST
+        A save writes only if the slot's state was the latest of its identity when the save began:
+        its generation is that of the row, its version not lower.
     P6-STAYS
         A request stands, unchanged, until the store takes it, whatever ends the load or save.
+    P6-RESUMED
+        ``resumed`` is high exactly with the OK of a load whose header says SAVED.
     P3-SILENT
         Nothing is sent while neither a load nor a save runs; WRITE only in a load, READ only in a
         save.
@@ -68,7 +62,8 @@ class LoaderSpec(LoaderEnvironment):
     """
 
     def __init__(self, wish: Wish = Wish.LOAD) -> None:
-        super().__init__(copies=1, wish=wish)
+        config = replace(CONFIG, name="proof-rows", store_rows=ROWS)
+        super().__init__(copies=1, wish=wish, config=config)
 
     def elaborate(self, platform: object) -> Module:
         """Look at every comparison of tags and at every request to the store."""
@@ -77,30 +72,15 @@ class LoaderSpec(LoaderEnvironment):
         dut, gcm, save = copy.dut, copy.gcm, copy.registers["save"]
         flags = copy.registers["check.flags"]
         sealed = flags[0] & ~flags[2]
-        matched, spoiled = Signal(range(3)), Signal()
-        asked, durable, reading = Signal(), Signal(), Signal()
-        row = Signal(STORE_ROW)  # that was read last; the store has one
-        request = dut.store.request
-        with m.If(dut.done):
-            m.d.sync += [matched.eq(0), spoiled.eq(0), asked.eq(0), durable.eq(0)]
-        with m.Else():
-            with m.If(gcm.done):
-                m.d.sync += [matched.eq(matched + gcm.match), spoiled.eq(spoiled | ~gcm.match)]
-            with m.If(request.valid & request.ready):
-                m.d.sync += asked.eq(request.payload.write)
-            with m.If(asked & self.store_valid):
-                m.d.sync += durable.eq(1)
-        with m.If(request.valid & request.ready & ~request.payload.write):
-            m.d.sync += reading.eq(1)
-        with m.Elif(reading & self.store_valid):
-            m.d.sync += [reading.eq(0), row.eq(self.store_row)]
+        known = self._remember(m, copy)
+        matched, durable = known.matched, known.durable
 
         ok, speaks = dut.result == Result.OK, dut.lane.command.valid
         op = dut.lane.command.payload.op
         made = gcm.tag.bit_select(self.position, 1)
         given = gcm.source.payload.data.bit_select(self.position, 1)
-        all_tags = (matched == Mux(sealed, 1, 2)) & ~spoiled
-        ours = row.valid & (row.identity == copy.header[IDENTITY])
+        all_tags = (matched == Mux(sealed, 1, 2)) & ~known.spoiled
+        ours = known.ours(copy.header[IDENTITY]).any()
         needless = ~ours & (copy.registers["check.security_version"] == 0) & ~flags[0]
         m.d.comb += [
             Assert(~ok | dut.done, "P6-OK"),
@@ -109,182 +89,101 @@ class LoaderSpec(LoaderEnvironment):
             Assert(~(speaks & ~save & ~sealed) | (matched != 0), "P6-WRITE"),
             Assert(~(save & gcm.done) | durable, "P6-DURABLE"),
             Assert(~ok | durable | (needless & ~save), "P6-DURABLE"),
+            Assert(dut.resumed == (ok & ~save & copy.header[0][80]), "P6-RESUMED"),
             Assert(~speaks | dut.busy, "P3-SILENT"),
             Assert(~(speaks & save) | (op != LaneOp.WRITE), "P3-SILENT"),
             Assert(~(speaks & ~save) | (op != LaneOp.READ), "P3-SILENT"),
             Cover(speaks & ~save, "a cluster is written"),
             Cover(ok & ~save, "a load ends well"),
+            Cover(dut.resumed, "a saved state is restored"),
             Cover(speaks & save, "a cluster is read"),
             Cover(ok & save, "a save ends well"),
+            Cover(dut.result == Result.IMAGE_OLD, "a load or save of an old state is refused"),
             Cover(dut.report.words.valid, "a report is made"),
         ]
-        self._store(m, dut, row, save)
-        for name, lemma in (
-            *self._phases(copy),
-            *_tags(copy, matched, spoiled, all_tags, sealed),
-            *_parts(copy, matched, sealed),
-            *_searches(copy, reading, asked),
-            *_rows(copy, row, ours),
-            *_durable(copy, durable, needless),
-        ):
+        self._store(m, copy, known)
+        for name, lemma in lemmas(copy, known):
             m.d.comb += Assert(lemma, f"lemma: {name}")
         return m
 
-    def _store(self, m: Module, dut: Any, row: Any, save: Signal) -> None:
+    def _remember(self, m: Module, copy: LoaderCopy) -> Known:
+        """Remember tags, and what was said to and by the store."""
+        dut, gcm, request = copy.dut, copy.gcm, copy.dut.store.request
+        known = Known(
+            matched=Signal(range(3)),
+            spoiled=Signal(name="spoiled"),
+            asked=Signal(name="asked"),
+            durable=Signal(name="durable"),
+            reading=Signal(name="reading"),
+            place=Signal(range(ROWS), name="asked_for"),
+            read=Signal(ROWS, name="read"),
+            rows=[Signal(STORE_ROW, name=f"row{n}") for n in range(ROWS)],
+            line=Signal(32, name="line"),
+        )
+        taken = request.valid & request.ready
+        answered = known.reading & self.store_valid
+        with m.If(dut.done):
+            m.d.sync += [
+                signal.eq(0)
+                for signal in (known.matched, known.spoiled, known.asked, known.durable, known.read)
+            ]
+        with m.Else():
+            with m.If(gcm.done):
+                m.d.sync += [
+                    known.matched.eq(known.matched + gcm.match),
+                    known.spoiled.eq(known.spoiled | ~gcm.match),
+                ]
+            with m.If(taken):
+                m.d.sync += known.asked.eq(request.payload.write)
+            with m.If(known.asked & self.store_valid):
+                m.d.sync += known.durable.eq(1)
+            with m.If(answered):
+                m.d.sync += known.read.bit_select(known.place, 1).eq(1)
+        with m.If(taken & ~request.payload.write):
+            m.d.sync += [known.reading.eq(1), known.place.eq(request.payload.index)]
+        with m.Elif(answered):
+            m.d.sync += known.reading.eq(0)
+        for n, row in enumerate(known.rows):
+            with m.If(answered & (known.place == n)):
+                m.d.sync += row.eq(self.store_row)
+        with m.If(~dut.busy):
+            m.d.sync += known.line.eq(Array(copy.records[-2:])[dut.vm[:1]])
+        return known
+
+    def _store(self, m: Module, copy: LoaderCopy, known: Known) -> None:
         """Claim what requests to the store are like."""
+        dut, save = copy.dut, copy.registers["save"]
         request, payload = dut.store.request, dut.store.request.payload
         new = payload.row
         said = Cat(payload.write, payload.index, new.identity, new.version, new.generation)
         waiting, was = Signal(), Signal.like(said)
         m.d.sync += [waiting.eq(request.valid & ~request.ready), was.eq(said)]
         writes = request.valid & payload.write
-        more = row.generation + save  # one bit wider: it cannot wrap
-        kept = (new.version >= row.version) & (new.generation >= more)
+        over = data.View(STORE_ROW, Array(known.rows)[payload.index])
+        was_version = Mux(over.valid, over.version, 0)
+        was_generation = Mux(over.valid, over.generation, 0)
+        more = was_generation + save  # one bit wider: it cannot wrap
+        identity, block = copy.header[IDENTITY], copy.header[VERSIONS]
+        version, generation = block[32:64], block[64:96]
+        ours, here = known.ours(identity), (1 << payload.index)[:ROWS]
+        attributes = Value.cast(Array(copy.records)[Cat(1, 0, copy.registers["vm"][:1])])
+        loaded = Mux(copy.header[0][80], generation, was_generation)
+        loads, saves = writes & ~save, writes & save
         m.d.comb += [
             Assert(~waiting | (request.valid & (said == was)), "P6-STAYS"),
-            Assert(~writes | ~row.valid | (new.identity == row.identity), "P6-ROW"),
-            Assert(~writes | ~row.valid | kept, "P6-ROW"),
-            Assert(~writes | ~row.valid | ~save | (new.generation == more), "P6-ROW"),
-            Assert(~writes | (new.valid & (new.reserved == 0)), "P6-ROW"),
-            Cover(writes & row.valid, "a row is written over"),
-        ]
-
-    def _phases(self, copy: LoaderCopy) -> list[tuple[str, Value]]:
-        """Return lemmas about the phases of the process."""
-        r = copy.registers
-        phase, save, verdict = r["phase"], r["save"], r["verdict"]
-        records = Array(copy.records)
-        return [
-            ("phases", phase <= max(one.value for one in Phase)),
-            ("phases", ~_within(phase, LOADING) | ~save),
-            ("phases", ~_within(phase, SAVING) | save),
-            ("phases", (phase != Phase.IDLE) | ~save),
-            ("verdict", (phase == Phase.DRAIN) | (verdict == 0)),
-            ("reports", (r["reporter.phase"] == 0) | (phase == Phase.IDLE)),
-            (
-                "identity",
-                ~_within(phase, (Phase.FIND, Phase.MAKE))
-                | (copy.header[IDENTITY] == records[r["vm"][:1] << 2]),
+            Assert(~writes | (known.read & here).any(), "P6-ROW"),
+            Assert(
+                ~writes | Mux(over.valid, ours == here, ~ours.any() & known.read.all()), "P6-ROW"
             ),
+            Assert(~writes | (new.identity == identity), "P6-ROW"),
+            Assert(~writes | (new.version >= was_version), "P6-ROW"),
+            Assert(~writes | (new.generation >= more), "P6-ROW"),
+            Assert(~saves | ((new.version == was_version) & (new.generation == more)), "P6-ROW"),
+            Assert(~writes | (new.valid & (new.reserved == 0)), "P6-ROW"),
+            Assert(~loads | ((new.version == version) & (new.generation == loaded)), "P6-HEADER"),
+            Assert(~saves | (new.generation == generation), "P6-HEADER"),
+            Assert(~saves | (known.line == was_generation), "P6-LATEST"),
+            Assert(~saves | (attributes[32:64] >= was_version), "P6-LATEST"),
+            Cover(writes & over.valid, "a row is written over"),
+            Cover(writes & ~over.valid & ~save, "a row is written for a new identity"),
         ]
-
-
-def _tags(
-    copy: LoaderCopy, matched: Signal, spoiled: Signal, all_tags: Value, sealed: Value
-) -> list[tuple[str, Value]]:
-    """Return lemmas about how many tags have matched in which phase, and when GCM ends one."""
-    r = copy.registers
-    phase, save, message = r["phase"], r["save"], r["gcm.phase"]
-    none = (matched == 0) & ~spoiled
-    opened = (matched == Mux(sealed, 0, 1)) & ~spoiled
-    later = (*OPENED, *AUTHENTIC, Phase.DRAIN)
-    judging = (Phase.UNWRAP, Phase.WRITE, Phase.TAG, Phase.DRAIN)
-    saved = (Phase.TAG, Phase.FLUSH, Phase.DRAIN)
-    ends = (message == Message.HASH.value) | (message == Message.COMPARE.value)
-    return [
-        ("tags", save | _within(phase, later) | none),
-        ("tags", ~save | _within(phase, saved) | none),
-        ("tags", save | ~_within(phase, OPENED) | opened),
-        ("tags", ~_within(phase, AUTHENTIC) | all_tags),
-        ("tags", save | (phase != Phase.DRAIN) | (r["verdict"] != Result.OK) | all_tags),
-        ("sealed", ~_within(phase, (Phase.OPEN_KEY, Phase.UNWRAP)) | ~sealed),
-        ("messages", message <= Message.COMPARE.value),
-        ("messages", ~ends | _within(phase, judging)),
-    ]
-
-
-def _parts(copy: LoaderCopy, matched: Signal, sealed: Value) -> list[tuple[str, Value]]:
-    """Return lemmas about when the writer and the reader work."""
-    process, r = copy.process, copy.registers
-    phase, save = r["phase"], r["save"]
-    writes, reads = ~process.writer.idle, ~process.reader.idle
-    searches = (r["versions.phase"] != 0) | r["versions.done"]
-    given = lane_command(CONFIG)["op"]
-
-    def op(part: str) -> Value:
-        return r[f"{part}.lane__command__payload"][given.offset : given.offset + given.width]
-
-    return [
-        ("writer", ~writes | _within(phase, (Phase.WRITE, Phase.COMMIT, Phase.DRAIN))),
-        ("writer", ~writes | (~save & (sealed | (matched != 0)))),
-        ("writer", ~writes | (phase != Phase.COMMIT) | ~searches),
-        ("writer", ~r["writer.lane__command__valid"] | (op("writer") != LaneOp.READ.value)),
-        ("reader", ~reads | (save & _within(phase, (*SAVING[3:], Phase.DRAIN)))),
-        ("reader", ~r["reader.lane__command__valid"] | (op("reader") != LaneOp.WRITE.value)),
-    ]
-
-
-def _searches(copy: LoaderCopy, reading: Signal, asked: Signal) -> list[tuple[str, Value]]:
-    """Return lemmas about when the store is searched, and when a row is written."""
-    r = copy.registers
-    phase, search, done = r["phase"], r["versions.phase"], r["versions.done"]
-    looks = (search == Search.ASK.value) | (search == Search.READ.value)
-    writes = (search == Search.COMMIT.value) | (search == Search.WRITE.value)
-    known = ("found", "free", "index", "version", "generation")
-    fresh = ~Cat(r[f"versions.{name}"] != 0 for name in known).any() & ~done
-    before = (*LOADING[:5], Phase.IDLE, Phase.NUMBER)
-    derives = ~r["save"] & _within(phase, SHARED[:2])
-    begins = _within(phase, SEARCHING) & (search == 0) & ~done
-    return [
-        ("searches", search <= Search.WRITE.value),
-        ("searches", (search == 0) | ~done),
-        ("searches", (search == 0) | (phase != Phase.DRAIN) | (r["verdict"] != Result.OK)),
-        ("searches", ~(looks | done) | _within(phase, (*SEARCHING, *WRITING, Phase.DRAIN))),
-        ("searches", ~looks | ~_within(phase, WRITING)),
-        ("searches", ~writes | _within(phase, (*WRITING, Phase.DRAIN))),
-        ("searches", ~(_within(phase, before) | derives) | (fresh & (search == 0))),
-        ("searches", ~(looks | begins) | fresh),
-        ("searches", (search == Search.READ.value) == reading),
-        ("searches", (search != Search.WRITE.value) | asked),
-        ("searches", r["versions.place"] == 0),
-        ("index", ~_within(phase, (Phase.NUMBER, *SEARCHING, *WRITING)) | (r["index"] == IDENTITY)),
-        ("index", (search == 0) | (r["index"] == IDENTITY)),
-    ]
-
-
-def _rows(copy: LoaderCopy, row: Any, ours: Value) -> list[tuple[str, Value]]:
-    """Return lemmas about what is known of the row once it was read."""
-    r = copy.registers
-    phase, search, save = r["phase"], r["versions.phase"], r["save"]
-    found, free, version, generation = (
-        r[f"versions.{name}"] for name in ("found", "free", "version", "generation")
-    )
-    writes = (search == Search.COMMIT.value) | (search == Search.WRITE.value)
-    after = _within(phase, (*OPENED[1:3], *SHARED[:2])) & save
-    loads = ~save & _within(phase, (*OPENED[1:], *AUTHENTIC))
-    saves = _within(phase, SAVING[2:]) | after
-    seen = writes | loads | saves | (_within(phase, SEARCHING) & r["versions.done"])
-    is_saved = r["check.flags"][0]
-    nothing = ~found & (r["check.security_version"] == 0) & ~is_saved
-    no_older = (r["check.security_version"] >= version) & (
-        ~is_saved | (r["check.generation"] >= generation)
-    )
-    kept_version, kept_generation = r["versions.kept"][:32], r["versions.kept"][32:]
-    return [
-        ("row", ~seen | ((found == ours) & (free == ~row.valid))),
-        ("row", ~(seen & found) | ((version == row.version) & (generation == row.generation))),
-        ("row", ~seen | found | ((version == 0) & (generation == 0))),
-        ("row", ~loads | (no_older & (found | free | nothing))),
-        ("row", ~saves | ((found | free) & ~generation.all())),
-        ("row", ~writes | ((found | free) & (kept_version >= version))),
-        ("row", ~writes | save | (kept_generation >= generation)),
-        ("row", ~writes | save | ~nothing),
-        ("row", ~writes | ~save | (kept_generation == (generation + 1))),
-    ]
-
-
-def _durable(copy: LoaderCopy, durable: Signal, needless: Value) -> list[tuple[str, Value]]:
-    """Return lemmas about when a row is durable."""
-    r = copy.registers
-    phase = r["phase"]
-    well = (phase == Phase.DRAIN) & (r["verdict"] == Result.OK)
-    needed = _within(phase, (Phase.TAG, Phase.FLUSH)) | (well & r["save"])
-    return [
-        ("durable", ~(_within(phase, WRITING) & r["versions.done"]) | durable),
-        ("durable", ~needed | durable),
-        ("durable", ~((phase == Phase.RECORD) | well) | r["save"] | durable | needless),
-    ]
-
-
-def _within(phase: Signal, phases: tuple[Phase, ...]) -> Value:
-    return Cat(phase == one for one in phases).any()

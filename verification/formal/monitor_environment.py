@@ -17,10 +17,19 @@ from blindvisor.hdl.iocluster import tables as shipped_tables
 from blindvisor.hdl.iocluster.guard import ROW
 from blindvisor.hdl.iocluster.passes import ClusterPass
 from blindvisor.hdl.iocluster.tables import VM_RECORD, OwnerTables
-from blindvisor.hdl.ionet.flits import CLAIM, LANE_REPLY, LaneOp, lane_command
+from blindvisor.hdl.ionet.flits import CLAIM, LANE_REPLY, REPLY_CYCLES, LaneOp, lane_command
+from blindvisor.hdl.ionet.tree import tree_depth
 from blindvisor.verification.formal.inner import opened, replaced, states
 
-__all__ = ["MonitorEnvironment", "Seen"]
+__all__ = ["MonitorEnvironment", "Seen", "on_their_way"]
+
+_MOST = 32  # replies on their way
+
+
+def on_their_way(config: MachineConfig) -> int:
+    """Return how many replies of the lane can be on their way at once."""
+    cycles = 2 * tree_depth(config) + REPLY_CYCLES
+    return cycles // 2 + 1
 
 
 class _Inputs(wiring.Signature):
@@ -112,7 +121,9 @@ class MonitorEnvironment(wiring.Component):
     They follow one cluster (``watched``) and one VM (``vm``), any ones. Clusters may answer what
     they like, the loader may say and send what it likes, the hypervisor may write what it likes,
     and reset may come at any time. Assumed: a reply comes only for a named command, and at most 31
-    are on their way. Not covered: other sizes than the given one.
+    are on their way. The lane takes a command in every second cycle at most, and replies after a
+    fixed time (:class:`~blindvisor.hdl.ionet.lane.LaneUser`), so that :func:`on_their_way` is the
+    most that there can be, far below. Not covered: other sizes than the given one.
 
     ``guided`` is high while cluster 1 and VM 1 are watched, the hypervisor does the calls of
     ``script``, clusters answer at once (with a refusal to FAULT alone) and the loader, which sends
@@ -127,6 +138,11 @@ class MonitorEnvironment(wiring.Component):
         Other calls, for a run.
     result : :class:`Result`
         What the loader says in a run.
+
+    Raises
+    ------
+    :exc:`ValueError`
+        If on a machine of this size more replies can be on their way than is assumed.
     """
 
     script: tuple[tuple[Any, ...], ...]
@@ -144,6 +160,8 @@ class MonitorEnvironment(wiring.Component):
         script: tuple[tuple[Any, ...], ...] = (),
         result: Result = Result.OK,
     ) -> None:
+        if on_their_way(config) >= _MOST:
+            raise ValueError(f"fewer than {_MOST} replies must be on their way")
         self.config = config
         self.script = script or self.script
         self.outcome = result
@@ -199,7 +217,7 @@ class MonitorEnvironment(wiring.Component):
             Assume(self.watched < config.clusters, "watched is a cluster"),
             Assume((self.vm != 0) & (self.vm <= config.vms), "vm is a VM"),
             Assume(~inputs.reply_valid | (owed != 0), "replies are owed"),
-            Assume(owed < 32, "the tree holds no more"),
+            Assume(owed < _MOST, "the tree holds no more"),
         ]
 
         call = Signal(32)

@@ -17,6 +17,7 @@ from blindvisor.verification.formal.monitor_calls_spec import (
     MonitorValuesSpec,
 )
 from blindvisor.verification.formal.monitor_ends_spec import MonitorEndsSpec
+from blindvisor.verification.formal.monitor_hands_spec import MonitorHandsSpec
 from blindvisor.verification.formal.monitor_lane_spec import (
     MonitorLaunchSpec,
     MonitorLoaderSpec,
@@ -223,6 +224,20 @@ IO_PROOFS = (
             )
             if config.clusters == 2
             else (),
+            large=True,
+        )
+        for config in (TWO_CLUSTERS, CONFIGURATIONS["reference"])
+    ),
+    *(
+        Proof(
+            name=f"monitor-hands-{config.clusters}",
+            promises=("P3",),
+            spec=lambda config=config: MonitorHandsSpec(config, deep=config.clusters < 16),
+            engine=Engine.INDUCTION,
+            cover_steps=120,
+            guide="guided",
+            seconds=300,
+            controls=("load-another-rectangle", "load-another-vm") if config.clusters == 2 else (),
             large=True,
         )
         for config in (TWO_CLUSTERS, CONFIGURATIONS["reference"])

@@ -4,8 +4,11 @@
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.verification.formal.engine_spec import EngineSpec
 from blindvisor.verification.formal.hash_spec import HashSpec
+from blindvisor.verification.formal.loader_cipher_spec import LoaderCipherSpec
+from blindvisor.verification.formal.loader_ends_spec import LoaderEndsSpec
 from blindvisor.verification.formal.loader_environment import WELL, Wish
 from blindvisor.verification.formal.loader_pair_spec import LoaderPairSpec
+from blindvisor.verification.formal.loader_place_spec import LoaderPlaceSpec
 from blindvisor.verification.formal.loader_spec import LoaderSpec
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.formal.savenumber_spec import SaveNumberSpec
@@ -57,7 +60,7 @@ LOADER_PROOFS = (
         promises=("P3", "P6"),
         spec=LoaderSpec,
         engine=Engine.INDUCTION,
-        cover_steps=1200,
+        cover_steps=600,
         runs=tuple(lambda wish=wish: LoaderSpec(wish) for wish in Wish),
         seconds=600,
         controls=(
@@ -66,8 +69,62 @@ LOADER_PROOFS = (
             "tag-32-bits",
             "old-version-accepted",
             "old-state-accepted",
+            "fork-accepted",
+            "load-keeps-version",
             "store-row-not-kept",
             "store-not-durable",
+            "reader-writes",
+            "resumed-always",
+        ),
+        large=True,
+    ),
+    Proof(
+        name="loader-place",
+        promises=("P3", "P6"),
+        spec=LoaderPlaceSpec,
+        engine=Engine.INDUCTION,
+        cover_steps=600,
+        runs=tuple(
+            lambda wish=wish, size=size: LoaderPlaceSpec(wish, size=size)
+            for wish, size in ((Wish.LOAD, 2), (Wish.SAVE, 1))
+        ),
+        seconds=600,
+        controls=(
+            "reader-cluster-zero",
+            "loader-strays",
+            "loader-mixes-words",
+            "loader-skips-last",
+        ),
+        large=True,
+    ),
+    Proof(
+        name="loader-ends",
+        promises=("P8",),
+        spec=LoaderEndsSpec,
+        engine=Engine.INDUCTION,
+        cover_steps=600,
+        runs=tuple(
+            lambda wish=wish, size=size: LoaderEndsSpec(wish, size=size)
+            for wish, size in ((Wish.LOAD, 2), (Wish.SAVE, 1))
+        ),
+        seconds=600,
+        controls=("load-hangs", "save-hangs"),
+        large=True,
+    ),
+    Proof(
+        name="loader-ciphers",
+        promises=("P6", "P7"),
+        spec=LoaderCipherSpec,
+        engine=Engine.INDUCTION,
+        cover_steps=600,
+        runs=tuple(lambda wish=wish: LoaderCipherSpec(wish) for wish in (Wish.SAVE, Wish.REPORT)),
+        seconds=600,
+        controls=(
+            "report-key-of-machine",
+            "save-key-of-all",
+            "keystream-repeats",
+            "tag-without-header",
+            "tag-without-mask",
         ),
         large=True,
     ),
@@ -76,10 +133,15 @@ LOADER_PROOFS = (
         promises=("P7",),
         spec=LoaderPairSpec,
         engine=Engine.INDUCTION,
-        cover_steps=1200,
+        cover_steps=600,
         runs=tuple(lambda wish=wish: LoaderPairSpec(wish) for wish in WELL),
         seconds=900,
-        controls=("loader-address-tells", "loader-waits-by-key"),
+        controls=(
+            "loader-address-tells",
+            "loader-waits-by-key",
+            "save-in-the-clear",
+            "report-tells-key",
+        ),
         large=True,
     ),
 )

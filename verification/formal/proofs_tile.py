@@ -105,6 +105,8 @@ TILE_PROOFS = (
             "interconnect-answers-all",
             "interconnect-wraps",
             "order-kept",
+            "interconnect-other-data",
+            "interconnect-other-answer",
             "interconnect-unfair",
         ),
     ),
