@@ -7,7 +7,7 @@ import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +99,8 @@ def compile_model(
     trace: bool = False,
     own_clock: bool = False,
     repeated: str | None = None,
+    program: str | None = None,
+    watched: Sequence[tuple[str, str]] = (),
     cache: Path | None = None,
     timeout: float = 3600.0,
 ) -> CompiledModel:
@@ -117,6 +119,12 @@ def compile_model(
         Verilator can (see ``main.cpp``): the model's ``own_clock`` tells.
     repeated : :class:`str`
         Module with many instances: C++ for it is made about once, not once for each of them.
+    program : :class:`str`
+        C++ with a main program of its own, which uses the class ``Vtop`` of ``Vtop.h``; the model
+        then knows nothing of cocotb. Needs Verilator.
+    watched : pairs of :class:`str`
+        Modules (with wildcards) and signals in them that can be recorded cycle by cycle
+        (``recorder.cpp``). Needs ``own_clock``.
     cache : :class:`~pathlib.Path`
         Another cache than :data:`CACHE`.
     timeout : :class:`float`
@@ -134,6 +142,8 @@ def compile_model(
     """
     name = simulator_name(sim)
     own_clock = own_clock and name == "verilator"
+    if program is not None and name != "verilator":
+        raise SimulatorError(f"a program in C++ needs verilator, not {name}")
     if own_clock:
         verilog, top = with_harness(verilog, top), HARNESS
     options = VerilatorOptions(
@@ -143,6 +153,8 @@ def compile_model(
         trace=trace,
         own_clock=own_clock,
         repeated=repeated,
+        program=program,
+        watched=tuple(watched),
     )
     made = recipe(verilog, options) if name == "verilator" else ""
     parts = (name, version(name), made, verilog)

@@ -4,7 +4,7 @@
 import importlib
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ def compile_machine(
     sim: str | None = None,
     fast: bool = True,
     trace: bool = False,
+    watched: Sequence[tuple[str, str]] = (),
     cache: Path | None = None,
 ) -> CompiledModel:
     """Return the compiled model of a machine, as :func:`run_scenario` uses it."""
@@ -84,6 +85,7 @@ def compile_machine(
         trace=trace,
         own_clock=True,
         repeated=TILE if f"module {TILE}(" in verilog else None,
+        watched=watched,
         cache=cache,
     )
 
@@ -102,6 +104,7 @@ def run_scenario(
     fast: bool = True,
     seed: int | None = None,
     vcd: Path | None = None,
+    watched: Sequence[tuple[str, str]] = (),
     timeout_cycles: int = 10_000_000,
     timeout: float = 1800.0,
     on_event: Sink | None = None,
@@ -127,6 +130,8 @@ def run_scenario(
         Whether to spend compile time on speed; not worth it for a machine that runs briefly, once.
     vcd : :class:`~pathlib.Path`
         Where to write a trace (Verilator only; several times slower).
+    watched : pairs of :class:`str`
+        Signals that the scenario can record (:mod:`~blindvisor.sim.recording`; Verilator only).
     timeout_cycles : :class:`int`
         Cycles after which the scenario's next access raises :exc:`LinkTimeout`.
     timeout : :class:`float`
@@ -149,7 +154,7 @@ def run_scenario(
     """
     if store is not None:
         FileStore(store, config.store_rows)  # told here, not from inside of the simulator
-    model = compile_machine(verilog, sim=sim, fast=fast, trace=vcd is not None)
+    model = compile_machine(verilog, sim=sim, fast=fast, trace=vcd is not None, watched=watched)
     seed = default_seed() if seed is None else seed
     arguments: list[str] = []
     if model.simulator == "verilator":

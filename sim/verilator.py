@@ -22,6 +22,7 @@ HARNESS = "harness"
 """Module around a top whose clock the simulator drives."""
 
 MAIN = Path(__file__).with_name("main.cpp")
+RECORDER = Path(__file__).with_name("recorder.cpp")
 
 VERILATOR_FLAGS = (
     "-cc",
@@ -52,6 +53,8 @@ class VerilatorOptions:
     trace: bool
     own_clock: bool
     repeated: str | None
+    program: str | None = None
+    watched: tuple[tuple[str, str], ...] = ()
 
     def make(self) -> tuple[str, ...]:
         """Arguments of make."""
@@ -85,9 +88,13 @@ def build_verilator(folder: Path, log: Path, options: VerilatorOptions, *, timeo
     verilog = (folder / "top.v").read_text()
     (folder / "control.vlt").write_text("\n".join(_control(verilog, options)) + "\n")
     main = cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp"
-    if options.own_clock:
+    if options.program is not None:
+        main = folder / "program.cpp"
+        main.write_text(options.program)
+    elif options.own_clock:
         main = MAIN
-    command = ["verilator", *_flags(options), str(main), "control.vlt", "top.v"]
+    mains = [str(main), *([str(RECORDER)] if options.watched else [])]
+    command = ["verilator", *_flags(options), *mains, "control.vlt", "top.v"]
     run_logged(command, log, env=env, timeout=timeout)
 
     made_with = " ".join([version("verilator"), env.get("CXX", ""), *options.make()])
@@ -106,14 +113,17 @@ def build_verilator(folder: Path, log: Path, options: VerilatorOptions, *, timeo
 
 def recipe(verilog: str, options: VerilatorOptions) -> str:
     """Return, as text, all but the Verilog that a model depends on."""
-    main = MAIN.read_text() if options.own_clock else ""
+    main = options.program or (MAIN.read_text() if options.own_clock else "")
+    if options.watched:
+        main += RECORDER.read_text()
     return "\n".join([*_flags(options), *options.make(), main, *_control(verilog, options)])
 
 
 def _flags(options: VerilatorOptions) -> list[str]:
-    libraries = cocotb_config.libs_dir
     flags = [*VERILATOR_FLAGS, "-Mdir", ".", "--top-module", options.top]
-    flags += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
+    if options.program is None:
+        libraries = cocotb_config.libs_dir
+        flags += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
     if options.trace:
         flags.append("--trace")
     if options.repeated:
@@ -150,6 +160,8 @@ def _control(verilog: str, options: VerilatorOptions) -> Iterator[str]:
         for port in _ports(verilog, options.top):
             kind = "rw" if port.direction == "input" else "rd"
             yield f'public_flat_{kind} -module "{options.top}" -var "{port.name}"'
+    for module, name in options.watched:
+        yield f'public_flat_rd -module "{module}" -var "{name}"'
     if options.repeated:
         # Otherwise each instance gets code of its own, with its constants and its neighbours in it.
         for port in _ports(verilog, options.repeated):

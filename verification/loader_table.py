@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from blindvisor.verification.loader_rates import REFERENCE
+from blindvisor.verification.pages import fill
 
 __all__ = ["FIGURES", "PAGE", "PEERS", "Peer", "render", "write"]
 
@@ -92,18 +93,7 @@ def render(page: str, figures: dict[str, Any]) -> str:
         If a mark is missing.
     """
     points = figures["points"]
-    for name, lines in (
-        ("loads", _loads(points)),
-        ("areas", _areas(points)),
-        ("peers", _peers(points)),
-    ):
-        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        before, found, rest = page.partition(begin)
-        _, closed, after = rest.partition(end)
-        if not found or not closed:
-            raise ValueError(f"the page must have the marks <!-- {name} --> and {end}")
-        page = before + begin + "".join(f"{line}\n" for line in lines) + end + after
-    return page
+    return fill(page, {"loads": _loads(points), "areas": _areas(points), "peers": _peers(points)})
 
 
 def write(figures: dict[str, Any], *, page: Path = PAGE) -> None:

@@ -19,7 +19,7 @@ COMMANDS = {
     "bench": (
         "blindvisor.sw.cli.bench",
         "bench",
-        "Measure generation, simulation, and the loader.",
+        "Measure simulation, loader, mesh, and what isolation costs.",
     ),
     "boards": ("blindvisor.sw.cli.build", "boards", "List the FPGA boards, and what was built."),
     "build": ("blindvisor.sw.cli.build", "build", "Make a bitstream for a board."),

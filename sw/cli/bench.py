@@ -17,6 +17,7 @@ from blindvisor.sim.machine import machine_verilog
 from blindvisor.sim.session import ScenarioError
 from blindvisor.sw.cli.app import CommandError, ExitCode
 from blindvisor.sw.cli.bench_loader import loader, vectors
+from blindvisor.sw.cli.bench_noc import noc
 from blindvisor.sw.cli.steps import steps
 
 __all__ = ["bench"]
@@ -24,11 +25,12 @@ __all__ = ["bench"]
 
 @click.group()
 def bench() -> None:
-    """Measure generation, simulation, and the loader."""
+    """Measure simulation, loader, mesh, and what isolation costs."""
 
 
 bench.add_command(loader)
 bench.add_command(vectors)
+bench.add_command(noc)
 
 
 @bench.command()

@@ -1,0 +1,1 @@
+"""What isolation costs, and that nobody's timing depends on a neighbour: measured on RTL."""

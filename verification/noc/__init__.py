@@ -1,0 +1,1 @@
+"""How soon and how much the mesh carries, measured on its netlist."""
