@@ -178,7 +178,7 @@ class ProgramSource:
         if kind == 0:
             end = End.FINISH if rng.randrange(6) else rng.choice((End.RESET, End.ABORT))
             return Action(accesses=self._accesses(rng, mailboxes=True, held=True), end=end)
-        step = self._anything(rng) if kind == 5 else source.step(rng)
+        step = self._anything(rng) if kind == 5 else self._spoilt(rng, source.step(rng))
         if kind > 4 or step.take is not None:
             return Action(step=step)
         if step.call == Call.VM_LOAD.value:
@@ -204,6 +204,15 @@ class ProgramSource:
             case Call.VM_LOAD:  # without a word: it is given up
                 return Step(call=call.value, arguments=(vm, HEADER_BYTES + TAG_BYTES + 16))
         return Step(call=call.value, arguments=(vm,))
+
+    def _spoilt(self, rng: Random, step: Step) -> Step:
+        """Sometimes change a bit of contents or tag, which only the tag can tell."""
+        image = step.image
+        if len(image) <= HEADER_BYTES or len(image) != step.arguments[1] or rng.randrange(6):
+            return step
+        at = rng.randrange(HEADER_BYTES, len(image))
+        bit = bytes([image[at] ^ 1 << rng.randrange(8)])
+        return replace(step, image=image[:at] + bit + image[at + 1 :])
 
     def _load(self, rng: Random, step: Step) -> Action:
         """All words but the last can move before: a load that ends by itself is a plain one."""
