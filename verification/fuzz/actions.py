@@ -163,9 +163,9 @@ class ProgramSource:
         self._root_key = root_key
 
     def program(self, rng: Random, count: int) -> list[Action]:
-        """Return ``count`` actions, from power-on."""
-        actions = []
+        """Return ``count`` actions, from power-on, some of them behind calls that make VMs live."""
         source = StepSource(self.config, root_key=self._root_key)
+        actions = [Action(step=step) for step in source.lives(rng)]
         for _ in range(count):
             action = self._action(rng, source)
             if action.end is End.RESET:
