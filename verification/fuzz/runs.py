@@ -47,8 +47,8 @@ quick and the store gets full; room for programs."""
 FOLDER = CACHE.parent / "fuzz"
 """Logs and reproducers; it may be deleted at any time."""
 
-SHRINKING = 240.0
-"""Seconds that a finding may be shrunk for."""
+SHRINKING, TRIES = 240.0, 120
+"""Seconds and runs that a finding may be shrunk for."""
 
 _LONGEST = 1 << 40  # cycles: the budget ends a run, not this
 
@@ -84,6 +84,7 @@ def fuzz(
     fault: str | None = None,
     seconds: float = 600.0,
     shrinking: float = SHRINKING,
+    tries: int = TRIES,
     folder: Path = FOLDER,
     on_event: Sink | None = None,
 ) -> dict[str, Any]:
@@ -103,8 +104,8 @@ def fuzz(
         Planted in the machine, see :func:`fault_named`.
     seconds : :class:`float`
         Of wall-clock time after which nothing new is begun.
-    shrinking : :class:`float`
-        Seconds that a finding may be shrunk for.
+    shrinking, tries : :class:`float`, :class:`int`
+        Seconds and runs that a finding may be shrunk for.
     folder : :class:`~pathlib.Path`
         Gets logs, and a reproducer if something is found.
 
@@ -119,7 +120,8 @@ def fuzz(
     if kind == "guests":
         crowd.check_crowd(config)
     root_key = Random(f"root key {seed}").randbytes(32)
-    params = {"seed": seed, "total": total, "seconds": seconds, "shrink": shrinking}
+    params = {"seed": seed, "total": total, "seconds": seconds}
+    params |= {"shrink": shrinking, "tries": tries}
     result = _run(
         FUZZERS[kind][0],
         params,

@@ -35,8 +35,8 @@ def fuzz_calls(hypervisor: Hypervisor, params: dict[str, Any]) -> dict[str, Any]
     ----------
     params : :class:`dict`
         ``seed``; ``total``: how many calls the programs shall make; ``seconds``: after which no
-        further program begins; ``shrink``: seconds that a failing program may be shrunk for;
-        ``root_key`` in hexadecimal.
+        further program begins; ``shrink``: seconds and ``tries``: runs that a failing
+        program may be shrunk for; ``root_key`` in hexadecimal.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def fuzz_calls(hypervisor: Hypervisor, params: dict[str, Any]) -> dict[str, Any]
         programs += 1
         calls += sum(action.step is not None for action in actions)
         if message:
-            shortest = _shortest(pair.run, actions, simpler, params["shrink"])
+            shortest = _shortest(pair.run, actions, simpler, _budget(params))
             found = {
                 "message": _message(pair.run, shortest) or message,
                 "program": programs - 1,
@@ -93,7 +93,7 @@ def fuzz_guests(hypervisor: Hypervisor, params: dict[str, Any]) -> dict[str, Any
         message = _message(run, people)
         programs += 1
         if message:
-            shortest = _smallest_crowd(run, people, params["shrink"])
+            shortest = _smallest_crowd(run, people, _budget(params))
             found = {
                 "message": _message(run, shortest) or message,
                 "program": programs - 1,
@@ -117,15 +117,19 @@ def replay_guests(hypervisor: Hypervisor, params: dict[str, Any]) -> dict[str, A
     return {"message": _message(lambda item: run_crowd(pair, item, root_key=root_key), people)}
 
 
-def _smallest_crowd(run: Callable[[Crowd], None], people: Crowd, seconds: float) -> Crowd:
+def _smallest_crowd(run: Callable[[Crowd], None], people: Crowd, budget: Budget) -> Crowd:
     """Try with fewer passes and nothing disturbed, then drop blocks."""
     for calmer in crowd.simpler(people):
         if _message(run, calmer):
             people = calmer
             break
     whole = people
-    kept = _shortest(lambda blocks: run(whole.with_blocks(blocks)), whole.blocks, None, seconds)
+    kept = _shortest(lambda blocks: run(whole.with_blocks(blocks)), whole.blocks, None, budget)
     return whole.with_blocks(kept)
+
+
+def _budget(params: dict[str, Any]) -> Budget:
+    return Budget(runs=params["tries"], seconds=params["shrink"])
 
 
 def _report(
@@ -157,7 +161,7 @@ def _shortest(
     run: Callable[[list[Item]], None],
     items: list[Item],
     simpler: Callable[[Item], Iterable[Item]] | None,
-    seconds: float,
+    budget: Budget,
 ) -> list[Item]:
     """Shrink, and say so."""
 
@@ -165,7 +169,7 @@ def _shortest(
         emit("shrinking", items=len(candidate))
         return bool(_message(run, candidate))
 
-    return shrink(items, fails, budget=Budget(seconds=seconds), simpler=simpler)
+    return shrink(items, fails, budget=budget, simpler=simpler)
 
 
 def _cycles(hypervisor: Hypervisor) -> int:
