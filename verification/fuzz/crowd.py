@@ -21,10 +21,7 @@ from blindvisor.verification.fuzz.lockstep import Difference, Pair, QuickHypervi
 __all__ = ["Crowd", "Disturbance", "check_crowd", "crowd", "run_crowd", "simpler"]
 
 PASSES = 24
-PATIENCE = 400
-"""Looks at the terminals, 2000 cycles each, after which a guest that is not at its end hangs."""
-
-_POLL = 2000
+_POLL = 2000  # cycles between looks at the terminals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,9 +279,11 @@ def _disturb(side: QuickHypervisor, item: Disturbance, world: World) -> list[Res
 
 
 def _listen(side: QuickHypervisor, guest: Guest) -> tuple[bytes, bytes]:
-    """Wait for the end of all clusters; return what was printed, and their ends in order."""
+    """Wait until all clusters are at their end, or must hang; return what they print, and ends."""
     said, ends = b"", []
-    for _ in range(PATIENCE):
+    # Twice what a pass takes, and more with more clusters in the I/O network's frame.
+    patience = 60 + guest.passes * (5 + side.link.config.clusters)
+    for _ in range(patience):
         said += side.link.tty_read(guest.vm - 1)
         ends = sorted(byte for byte in said if byte >= LAST)
         if len(ends) >= guest.clusters:
