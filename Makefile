@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: demo demo-save test lint bench guests controls mutation vectors boards-small clean check-system
+.PHONY: demo demo-save test lint bench fuzz guests controls mutation vectors boards-small clean check-system
 
 demo: $(STAMP)
 	$(BIN)/blindvisor demo
@@ -27,6 +27,10 @@ bench: $(STAMP)
 
 controls: $(STAMP)
 	$(BIN)/blindvisor attack --control
+
+# A million random monitor calls and ten million cycles of random guests; goes on where it was stopped.
+fuzz: $(STAMP)
+	$(BIN)/blindvisor campaign --fuzz --calls 1000000 --cycles 10000000 --seed 1 --workers $(WORKERS)
 
 mutation: $(STAMP)
 	$(BIN)/blindvisor mutate --table --jobs $(WORKERS)

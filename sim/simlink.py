@@ -55,6 +55,11 @@ class SimLink:
     own_clock : :class:`bool`
         Whether the simulator drives the clock itself.
 
+    Members
+    -------
+    store : :class:`~blindvisor.sw.model.store.Store`
+        What it was given; a bench may change what the machine remembers.
+
     Notes
     -----
     Python runs only at accesses, and when a byte is printed, the store is asked or a call ends:
@@ -78,7 +83,7 @@ class SimLink:
         self.cycle_limit = cycle_limit
         self._dut = dut
         self._root_key = root_key
-        self._store = store
+        self.store = store
         self._epoch = epoch
         self._own_clock = own_clock
         self._edge = RisingEdge(dut.clk)
@@ -128,6 +133,13 @@ class SimLink:
         if not 0 <= value < 1 << 32:
             raise ValueError(f"value must be a 32-bit word, not {value}")
         resume(self._access)(address, value)
+
+    def accesses(self, accesses: Sequence[tuple[int, int | None]]) -> list[int | None]:
+        """Make accesses one cycle after the other: (address, None to read or what to write).
+
+        Returns the word that each gave (0 for a write), None for a bus error.
+        """
+        return resume(self._accesses)(accesses)
 
     def write_words(self, address: int, words: Sequence[int]) -> int:
         """Write words to STAGING as it takes them; return how many it took."""
@@ -181,7 +193,7 @@ class SimLink:
     async def _reset(self) -> None:
         self._check_limit(RESET_CYCLES)
         if self._epoch is not None:
-            self._epoch = max(self._store.power_on(), self._epoch + 1)
+            self._epoch = max(self.store.power_on(), self._epoch + 1)
             self._dut.epoch.value = self._epoch
         self._typed.clear()
         self._dut.rst.value = 1
@@ -206,6 +218,15 @@ class SimLink:
         if self._err.value:
             raise BusError(address=address, write=value is not None)
         return int(self._dat_r.value) if value is None else 0
+
+    async def _accesses(self, accesses: Sequence[tuple[int, int | None]]) -> list[int | None]:
+        given: list[int | None] = []
+        for address, value in accesses:
+            try:
+                given.append(await self._access(address, value))
+            except BusError:
+                given.append(None)
+        return given
 
     async def _burst(self, address: int, words: Sequence[int]) -> int:
         taken = 0
@@ -263,7 +284,7 @@ class SimLink:
         """Answer the store's port, a cycle after each request; sleeps until there is one."""
         valid, payload = self._dut.store__request__valid, self._dut.store__request__payload
         response = self._dut.store__response
-        index_bits = max(1, (len(self._store.rows) - 1).bit_length())
+        index_bits = max(1, (len(self.store.rows) - 1).bit_length())
         requested = RisingEdge(valid)
         while True:
             if not valid.value:
@@ -273,8 +294,8 @@ class SimLink:
             write, index = asked & 1, asked >> 1 & (1 << index_bits) - 1
             if write:
                 row = asked >> 1 + index_bits & (1 << ROW_BITS) - 1
-                self._store.write(index, Row.from_bits(row))
-            kept = self._store.rows[index]
+                self.store.write(index, Row.from_bits(row))
+            kept = self.store.rows[index]
             response.value = (kept.as_bits() if kept is not None else 0) << 1 | 1
             await self._edge
             response.value = 0

@@ -176,6 +176,34 @@ class StepSource:
         )
         return rng.choice(likely if rng.randrange(5) else anything)(rng)
 
+    def lives(self, rng: Random) -> list[Step]:
+        """Return steps after which, from power-on, some VMs live, each in any of its states."""
+        config, steps = self.config, []
+        for vm in range(1, rng.randint(0, min(config.vms, config.clusters)) + 1):
+            y, x = divmod(vm - 1, config.width)
+            steps.append(Step(call=Call.VM_CREATE.value, arguments=(vm, x, y, 1, 1)))
+            self._sizes[vm] = 1, 1
+            self._states[vm] = VmState.CREATED
+            if rng.randrange(2):
+                channel, guest = (
+                    rng.randrange(config.channels),
+                    rng.randrange(config.guest_channels),
+                )
+                steps.append(Step(call=Call.CHANNEL_GRANT.value, arguments=(channel, vm, guest)))
+            image = self._good_image(rng, 1, 1)
+            life = [
+                (Call.VM_LOAD, VmState.READY),
+                *((call, after) for call, _, after in _EDGES[:2]),
+            ]
+            for call, after in life[: rng.randint(0, len(life))]:
+                loading = call is Call.VM_LOAD
+                arguments = (vm, len(image)) if loading else (vm,)
+                steps.append(
+                    Step(call=call.value, arguments=arguments, image=image if loading else b"")
+                )
+                self._states[vm] = after
+        return steps
+
     # Arguments
 
     def _number(self, rng: Random, last: int, *, first: int = 0) -> int:

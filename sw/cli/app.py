@@ -23,6 +23,11 @@ COMMANDS = {
     ),
     "boards": ("blindvisor.sw.cli.build", "boards", "List the FPGA boards, and what was built."),
     "build": ("blindvisor.sw.cli.build", "build", "Make a bitstream for a board."),
+    "campaign": (
+        "blindvisor.sw.cli.campaign",
+        "campaign_command",
+        "Attacks, fuzzing and mutants on many processes or computers.",
+    ),
     "console": ("blindvisor.sw.cli.console", "console", "Drive a board over its serial port."),
     "demo": ("blindvisor.sw.cli.demo", "demo", "Two encrypted guests, all attacks, one report."),
     "demo-save": (
@@ -31,6 +36,11 @@ COMMANDS = {
         "A VM is saved, moved and attested; older states are refused.",
     ),
     "doctor": ("blindvisor.sw.cli.doctor", "doctor", "Show which tools are there and what to do."),
+    "fuzz": (
+        "blindvisor.sw.cli.fuzz",
+        "fuzz_command",
+        "Random hypervisors and guests on RTL, against the model.",
+    ),
     "generate": ("blindvisor.sw.cli.generate", "generate", "Write the Verilog of a machine."),
     "image": ("blindvisor.sw.cli.image", "image", "Pack, inspect, verify, rewrap VM images."),
     "mutate": (

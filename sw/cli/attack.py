@@ -195,6 +195,8 @@ def _list(as_json: bool) -> None:
         click.echo(f"{item.name:<24} {' '.join(item.promises):<15} {item.threat}")
         click.echo(f"    {item.goal}")
         click.echo(f"    controls: {', '.join(item.controls)}")
+        if item.published:
+            click.echo(f"    modelled on: {item.published}")
     click.echo("\nFaults for --plant")
     for fault in FAULTS.values():
         click.echo(f"{fault.name:<24} {' '.join(fault.promises):<15} {fault.breaks}")

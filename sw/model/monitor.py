@@ -82,6 +82,11 @@ class Monitor:
         self.result = Result.NONE
         self.values = [0, 0, 0, 0]
 
+    @property
+    def states(self) -> dict[int, VmState]:
+        """State of each slot."""
+        return {vm: slot.state for vm, slot in self._slots.items()}
+
     def call(self, number: int, arguments: Arguments) -> bool:
         """Make a call; return whether it has ended.
 

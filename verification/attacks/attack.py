@@ -6,19 +6,12 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
+from blindvisor.verification.threats.catalogue import ENTRIES, Entry, ThreatError
+
 if TYPE_CHECKING:
     from blindvisor.verification.attacks.world import World
 
-__all__ = ["Attack", "Outcome", "Step", "Threat", "Verdict"]
-
-
-class Threat(StrEnum):
-    """Who attacks."""
-
-    HYPERVISOR = "compromised hypervisor"
-    VM = "malicious VM"
-    BOTH = "hypervisor and VM together"
-    AUTHOR = "malicious image author"
+__all__ = ["Attack", "Outcome", "Step", "Verdict", "attack"]
 
 
 class Verdict(StrEnum):
@@ -30,48 +23,37 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attack:
-    """One attack.
+class Attack(Entry):
+    """One attack: what it is about (``verification/threats/``), and what carries it out.
 
     Parameters
     ----------
-    name : :class:`str`
-        What the command line calls it.
-    threat : :class:`Threat`
-        Who attacks.
-    promises : :class:`tuple` of :class:`str`
-        What would be broken.
-    goal : :class:`str`
-        What the attacker wants, one sentence without a subject.
-    steps : :class:`tuple` of :class:`str`
-        How it tries to get it.
-    denial : :class:`str`
-        What the machine must answer.
-    controls : :class:`tuple` of :class:`str`
-        Planted faults, with each of which it must succeed.
-    modelled_on : :class:`str`
-        Published attack, if there is one.
-    shown : :class:`bool`
-        Whether ``blindvisor demo`` carries it out too.
     run : callable
         Carries it out and reports what it got to the :class:`World`; that judges.
+    shown : :class:`bool`
+        Whether ``blindvisor demo`` carries it out too.
     """
 
-    name: str
-    threat: Threat
-    promises: tuple[str, ...]
-    goal: str
-    steps: tuple[str, ...]
-    denial: str
-    controls: tuple[str, ...]
     run: "Callable[[World], None]"
-    modelled_on: str = ""
     shown: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """All of it that is data."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "run"}
         return {name: list(v) if isinstance(v, tuple) else v for name, v in fields.items()}
+
+
+def attack(name: str, run: "Callable[[World], None]", *, shown: bool = True) -> Attack:
+    """Return the attack of a name that the threat models have.
+
+    Raises
+    ------
+    :exc:`~blindvisor.verification.threats.catalogue.ThreatError`
+        If they have none.
+    """
+    if name not in ENTRIES:
+        raise ThreatError(f"attack {name} must have an entry in a file of verification/threats/")
+    return Attack(**vars(ENTRIES[name]), run=run, shown=shown)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 
 from blindvisor.hdl.abi import REPORT_WORDS, Call, ChannelRegister, Result
 from blindvisor.sw.hypervisor.hypervisor import Vm
-from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.attack import attack
 from blindvisor.verification.attacks.programs import (
     Found,
     Probe,
@@ -181,83 +181,12 @@ def _inject_interrupts(world: World) -> None:
 
 
 CHANNEL_ATTACKS = (
-    Attack(
-        name="remap-live-channel",
-        threat=Threat.BOTH,
-        promises=("P10",),
-        goal="move a running VM's channel to another VM",
-        steps=("grant it again, to an accomplice", "type on it", "read it as the accomplice"),
-        denial="CHANNEL_TAKEN",
-        controls=("channel-taken",),
-        run=_remap_live_channel,
-    ),
-    Attack(
-        name="channel-residue",
-        threat=Threat.BOTH,
-        promises=("P10",),
-        goal="read what was typed for a channel's former owner",
-        steps=("a user types", "revoke the channel", "grant it to an accomplice", "read it there"),
-        denial="the channel is empty, its interrupts are off",
-        controls=("channel-not-cleared",),
-        run=_channel_residue,
-    ),
-    Attack(
-        name="channel-after-revoke",
-        threat=Threat.BOTH,
-        promises=("P10",),
-        goal="go on using a channel after it went to another VM",
-        steps=("have it, lose it", "a user types to its new owner", "read the old guest channel"),
-        denial="an access fault for each read",
-        controls=("revoke-forgotten",),
-        modelled_on="non-atomic reprogramming of checkers (Keystone, RISC-V SmMTT)",
-        run=_channel_after_revoke,
-    ),
-    Attack(
-        name="channel-after-destroy",
-        threat=Threat.BOTH,
-        promises=("P10",),
-        goal="inherit a channel by inheriting a VM number",
-        steps=("destroy the victim", "make a VM with its number, in its place", "read its channel"),
-        denial="the channel has no owner; an access fault for each read",
-        controls=("channels-kept",),
-        run=_channel_after_destroy,
-    ),
-    Attack(
-        name="mailbox-residue",
-        threat=Threat.BOTH,
-        promises=("P10",),
-        goal="read a word that was sent to a mailbox channel's former owner",
-        steps=("send a word", "destroy the owner", "grant the mailbox to another VM", "read it"),
-        denial="the mailbox is empty",
-        controls=("channel-not-cleared",),
-        run=_mailbox_residue,
-        shown=False,
-    ),
-    Attack(
-        name="report-residue",
-        threat=Threat.BOTH,
-        promises=("P10",),
-        goal="read the report that another VM asked for, and so pass for it",
-        steps=("a VM asks for a report", "revoke the channel, grant it to another VM", "read it"),
-        denial="the channel has no report, and no word of one",
-        controls=("attest-kept",),
-        run=_report_residue,
-        shown=False,
-    ),
-    Attack(
-        name="inject-interrupts",
-        threat=Threat.BOTH,
-        promises=("P11",),
-        goal="have a VM see an interrupt that is not its own",
-        steps=(
-            "grant the victim a channel and revoke it",
-            "let an accomplice raise that channel's interrupt",
-            "send to every mailbox",
-        ),
-        denial="the victim's PENDING register stays 0",
-        controls=("interrupts-ungated",),
-        modelled_on="Heckler, WeSee",
-        run=_inject_interrupts,
-    ),
+    attack("remap-live-channel", _remap_live_channel),
+    attack("channel-residue", _channel_residue),
+    attack("channel-after-revoke", _channel_after_revoke),
+    attack("channel-after-destroy", _channel_after_destroy),
+    attack("mailbox-residue", _mailbox_residue, shown=False),
+    attack("report-residue", _report_residue, shown=False),
+    attack("inject-interrupts", _inject_interrupts),
 )
 """By what is tried."""

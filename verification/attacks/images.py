@@ -7,7 +7,7 @@ from blindvisor.hdl.abi import Call, ClusterState, HypervisorRegister, Result, V
 from blindvisor.sw.hypervisor.monitor import image_words
 from blindvisor.sw.image.format import HEADER_BYTES, TAG_BYTES, WRAP_AAD_BYTES
 from blindvisor.sw.image.pack import Secrets, pack
-from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.attack import attack
 from blindvisor.verification.attacks.programs import prober, victim
 from blindvisor.verification.attacks.world import ACCOMPLICE, ACCOMPLICE_TTY, SPARE, World
 
@@ -198,77 +198,12 @@ def _failed_load_residue(world: World) -> None:
 
 
 IMAGE_ATTACKS = (
-    Attack(
-        name="tamper-image",
-        threat=Threat.HYPERVISOR,
-        promises=("P6",),
-        goal="run an image that is not what its author packed",
-        steps=(f"change one bit, in {len(_FLIPS)} places", "load it", "start it"),
-        denial="IMAGE_HEADER, IMAGE_SIZE, IMAGE_KEY or IMAGE_TAG; nothing runs",
-        controls=("contents-tag", "tag-32-bits"),
-        run=_tamper,
-    ),
-    Attack(
-        name="forge-identity",
-        threat=Threat.AUTHOR,
-        promises=("P6",),
-        goal="run an own program under another VM's identity and security version",
-        steps=("know the key of an own image", "turn the wrapped key into a chosen one", "load it"),
-        denial="IMAGE_KEY",
-        controls=("key-tag",),
-        run=_forge_identity,
-    ),
-    Attack(
-        name="start-before-load",
-        threat=Threat.HYPERVISOR,
-        promises=("P6",),
-        goal="run a VM without an image",
-        steps=("create it", "start, resume, freeze, save it"),
-        denial="WRONG_STATE",
-        controls=("start-any-state",),
-        run=_start_before_load,
-    ),
-    Attack(
-        name="start-after-failed-load",
-        threat=Threat.HYPERVISOR,
-        promises=("P6",),
-        goal="run an image whose check failed or never came",
-        steps=("load a forged image, start it", "abort a load before its tag, start it"),
-        denial="IMAGE_TAG and ABORTED; the VM is gone: WRONG_STATE",
-        controls=("failed-load-kept",),
-        run=_start_after_failed_load,
-    ),
-    Attack(
-        name="swap-arguments",
-        threat=Threat.HYPERVISOR,
-        promises=("P6",),
-        goal="have one VM loaded and another one accepted",
-        steps=("start a load", "change its arguments", "give a second command meanwhile"),
-        denial="the VM named at the start is READY, the other is not; bus error",
-        controls=("arguments-not-latched",),
-        modelled_on="double fetch",
-        run=_swap_arguments,
-    ),
-    Attack(
-        name="mix-loads",
-        threat=Threat.HYPERVISOR,
-        promises=("P6",),
-        goal="have words of one load used in another",
-        steps=("fill STAGING", "have the load refused", "load a good image"),
-        denial="STAGING is empty and closed after a load; the good image runs as packed",
-        controls=("staging-kept",),
-        modelled_on="double fetch",
-        run=_mix_loads,
-    ),
-    Attack(
-        name="failed-load-residue",
-        threat=Threat.BOTH,
-        promises=("P5", "P6", "P7"),
-        goal="have the loader decipher the victim's image and pick up the plaintext",
-        steps=("load the victim's image with a wrong tag", "search the clusters from a VM"),
-        denial="IMAGE_TAG; registers and memory are zero",
-        controls=("scrub-memory",),
-        run=_failed_load_residue,
-    ),
+    attack("tamper-image", _tamper),
+    attack("forge-identity", _forge_identity),
+    attack("start-before-load", _start_before_load),
+    attack("start-after-failed-load", _start_after_failed_load),
+    attack("swap-arguments", _swap_arguments),
+    attack("mix-loads", _mix_loads),
+    attack("failed-load-residue", _failed_load_residue),
 )
 """From changed images to what they leave behind."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from blindvisor.hdl.abi import Result
 from blindvisor.sw.image.pack import Secrets, pack
-from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.attack import attack
 from blindvisor.verification.attacks.memory import STOLEN, foreign_bases
 from blindvisor.verification.attacks.programs import Probe, ProbeKind, prober
 from blindvisor.verification.attacks.world import (
@@ -75,27 +75,7 @@ def _time_of_load(world: World) -> None:
 
 
 INTERFERENCE_ATTACKS = (
-    Attack(
-        name="two-attackers",
-        threat=Threat.BOTH,
-        promises=("P2", "P8"),
-        goal="get a store through while others keep the checks busy",
-        steps=("two VMs store to the victim at once", "the hypervisor asks for its state"),
-        denial="an access fault for each store; the victim finds its memory intact",
-        controls=("borders-open",),
-        run=_two_attackers,
-        shown=False,
-    ),
-    Attack(
-        name="time-of-load",
-        threat=Threat.HYPERVISOR,
-        promises=("P7",),
-        goal="learn of a key by the time that a load takes",
-        steps=(f"time loads of the same program under {_KEYS} keys",),
-        denial="the same cycles",
-        controls=("load-time-of-key",),
-        run=_time_of_load,
-        shown=False,
-    ),
+    attack("two-attackers", _two_attackers, shown=False),
+    attack("time-of-load", _time_of_load, shown=False),
 )
 """Stores, then a clock."""

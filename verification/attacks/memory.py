@@ -12,7 +12,7 @@ from blindvisor.sw.guests.build import BIN
 from blindvisor.sw.guests.expected import ATTACKER_CLASSES, attacker_tries
 from blindvisor.sw.image.elf import read_guest
 from blindvisor.sw.image.pack import pack
-from blindvisor.verification.attacks.attack import Attack, Step, Threat
+from blindvisor.verification.attacks.attack import Step, attack
 from blindvisor.verification.attacks.programs import (
     CORE_MAILBOX,
     SECRET_OFFSET,
@@ -185,81 +185,12 @@ def judge_attacker(text: str, tries: dict[str, int]) -> tuple[list[Step], list[s
 
 
 MEMORY_ATTACKS = (
-    Attack(
-        name="read-outside",
-        threat=Threat.VM,
-        promises=("P1",),
-        goal="read memory and registers of another VM's clusters",
-        steps=(
-            "load from all 254 clusters that an address can name",
-            "of the victim's: memory, secret, registers, mailbox, I/O window",
-        ),
-        denial="an access fault for each load",
-        controls=("flat-mesh",),
-        run=_read_outside,
-    ),
-    Attack(
-        name="write-outside",
-        threat=Threat.VM,
-        promises=("P2",),
-        goal="change memory or registers of another VM's clusters",
-        steps=("store to all clusters that an address can name", "ask the victim"),
-        denial="an access fault for each store; the victim finds its memory intact",
-        controls=("borders-open", "stamp-constant"),
-        run=_write_outside,
-    ),
-    Attack(
-        name="cross-the-border",
-        threat=Threat.VM,
-        promises=("P8", "P9", "P12"),
-        goal="get a packet onto a link that is not the VM's own",
-        steps=("send a packet to each cluster outside", "look at the records of both SMMUs"),
-        denial="each is swallowed, counted as OUTSIDE and answered; none arrives anywhere",
-        controls=("egress-rectangle",),
-        modelled_on="covert channel over a commercial mesh (Don't Mesh Around)",
-        run=_cross_the_border,
-    ),
-    Attack(
-        name="foreign-channels",
-        threat=Threat.VM,
-        promises=("P10",),
-        goal="read what a user types to another VM",
-        steps=("read all pages of the I/O window that were never granted",),
-        denial="an access fault for each",
-        controls=("window-open",),
-        run=_foreign_channels,
-    ),
-    Attack(
-        name="cover-tracks",
-        threat=Threat.VM,
-        promises=("P9",),
-        goal="hide an access to another VM behind others",
-        steps=("access another VM's cluster", "access channels that were never granted"),
-        denial="the record counts all, and holds OUTSIDE",
-        controls=("faults-last-kept",),
-        run=_cover_tracks,
-        shown=False,
-    ),
-    Attack(
-        name="knock-quietly",
-        threat=Threat.VM,
-        promises=("P9",),
-        goal="try channels without leaving a trace",
-        steps=("access channels that were never granted",),
-        denial="each is counted",
-        controls=("window-uncounted",),
-        run=_knock_quietly,
-        shown=False,
-    ),
-    Attack(
-        name="attacker-guest",
-        threat=Threat.VM,
-        promises=("P1", "P2", "P8", "P10"),
-        goal="find any address that is not the VM's own and does not trap",
-        steps=("run attacker.c: loads, stores, fetches, parts of words, everywhere",),
-        denial="every single try ends in the right trap at the right address",
-        controls=("borders-open", "window-open"),
-        run=_attacker_guest,
-    ),
+    attack("read-outside", _read_outside),
+    attack("write-outside", _write_outside),
+    attack("cross-the-border", _cross_the_border),
+    attack("foreign-channels", _foreign_channels),
+    attack("cover-tracks", _cover_tracks, shown=False),
+    attack("knock-quietly", _knock_quietly, shown=False),
+    attack("attacker-guest", _attacker_guest),
 )
 """By what is in the way."""

@@ -2,7 +2,7 @@
 """Attacks of a compromised hypervisor through its port: reading, writing, stealing."""
 
 from blindvisor.hdl.abi import Call, ClusterState, HypervisorRegister, Result, StatusKind, VmState
-from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.attack import attack
 from blindvisor.verification.attacks.programs import searcher
 from blindvisor.verification.attacks.world import ACCOMPLICE, SPARE, VICTIM, Place, World
 
@@ -202,89 +202,13 @@ def _overwrite_running(world: World) -> None:
 
 
 OWNERSHIP_ATTACKS = (
-    Attack(
-        name="scan-port",
-        threat=Threat.HYPERVISOR,
-        promises=("P1", "P7", "P8"),
-        goal="read the victim's memory or the loader's plaintext through the hypervisor's port",
-        steps=(
-            "read all 4096 addresses while the victim runs",
-            "read all registers during a load of the victim's image, after it, and while frozen",
-        ),
-        denial="registers hold nothing of the secret, all other addresses give bus errors",
-        controls=("loader-word-in-value",),
-        run=_scan_port,
-    ),
-    Attack(
-        name="dump-status",
-        threat=Threat.HYPERVISOR,
-        promises=("P1", "P9"),
-        goal="find guest data in what STATUS tells",
-        steps=("every kind and index, victim running", "the same, victim frozen"),
-        denial="states, owners, counts; nothing of the secret",
-        controls=("status-reads-memory",),
-        run=_dump_status,
-    ),
-    Attack(
-        name="dump-running",
-        threat=Threat.HYPERVISOR,
-        promises=("P1",),
-        goal="find guest data in the STATUS of a running cluster",
-        steps=("STATUS of each of its clusters, many times",),
-        denial="states, owners, counts; nothing of the secret",
-        controls=("lane-reads-always",),
-        run=_dump_status_running,
-    ),
-    Attack(
-        name="write-port",
-        threat=Threat.HYPERVISOR,
-        promises=("P2", "P3", "P8"),
-        goal="change something by a write that is no call",
-        steps=("write all 4096 addresses but COMMAND, with two values", "compare all states"),
-        denial="bus errors; no owner and no state changes, the victim is intact",
-        controls=("command-anywhere",),
-        run=_write_port,
-    ),
-    Attack(
-        name="steal-cluster",
-        threat=Threat.HYPERVISOR,
-        promises=("P3", "P4"),
-        goal="own a cluster of a running VM",
-        steps=("vm_create with every rectangle that overlaps", "search what was stolen"),
-        denial="OCCUPIED",
-        controls=("claim-owned",),
-        run=_steal_cluster,
-    ),
-    Attack(
-        name="beyond-the-mesh",
-        threat=Threat.HYPERVISOR,
-        promises=("P4",),
-        goal="own clusters under two addresses, by a rectangle that wraps around",
-        steps=("rectangles across each edge, with overflowing sums, of no size",),
-        denial="BAD_RECTANGLE",
-        controls=("rectangle-check",),
-        modelled_on="BadRAM (CVE-2024-21944)",
-        run=_beyond_the_mesh,
-    ),
-    Attack(
-        name="unknown-calls",
-        threat=Threat.HYPERVISOR,
-        promises=("P6", "P8"),
-        goal="do something by a call number that means nothing",
-        steps=("all small numbers, single high bits, VM_START with a high bit",),
-        denial="UNKNOWN_CALL",
-        controls=("unknown-call-launches",),
-        run=_unknown_calls,
-    ),
-    Attack(
-        name="overwrite-running",
-        threat=Threat.HYPERVISOR,
-        promises=("P2", "P6"),
-        goal="replace the program of a running VM by another authentic one",
-        steps=("vm_load into the running victim", "vm_load into the frozen victim"),
-        denial="WRONG_STATE; the victim is intact",
-        controls=("load-any-state",),
-        run=_overwrite_running,
-    ),
+    attack("scan-port", _scan_port),
+    attack("dump-status", _dump_status),
+    attack("dump-running", _dump_status_running),
+    attack("write-port", _write_port),
+    attack("steal-cluster", _steal_cluster),
+    attack("beyond-the-mesh", _beyond_the_mesh),
+    attack("unknown-calls", _unknown_calls),
+    attack("overwrite-running", _overwrite_running),
 )
 """Reading, then writing."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from blindvisor.hdl.abi import Call, ClusterState, HypervisorRegister, Result, VmState
 from blindvisor.sw.image.format import HEADER_BYTES, TAG_BYTES
 from blindvisor.sw.image.pack import pack
-from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.attack import attack
 from blindvisor.verification.attacks.programs import prober, victim
 from blindvisor.verification.attacks.world import ACCOMPLICE, World
 
@@ -167,93 +167,13 @@ def _abort_and_save_again(world: World) -> None:
 
 
 PIECE_ATTACKS = (
-    Attack(
-        name="swap-pieces",
-        threat=Threat.HYPERVISOR,
-        promises=("P6",),
-        goal="have pieces of an image loaded in another order",
-        steps=("swap two blocks", "load it", "start it"),
-        denial="IMAGE_TAG",
-        controls=("contents-tag",),
-        run=_swap_pieces,
-        shown=False,
-    ),
-    Attack(
-        name="replay-piece",
-        threat=Threat.HYPERVISOR,
-        promises=("P6",),
-        goal="have a piece of an image loaded twice",
-        steps=("send a block again in place of the next one", "load it", "start it"),
-        denial="IMAGE_TAG",
-        controls=("contents-tag",),
-        run=_replay_piece,
-        shown=False,
-    ),
-    Attack(
-        name="splice-images",
-        threat=Threat.HYPERVISOR,
-        promises=("P6",),
-        goal="run one image's contents under another one's header",
-        steps=("take header and key of one image, contents and tag of another", "load it"),
-        denial="IMAGE_TAG",
-        controls=("contents-tag",),
-        run=_splice_images,
-        shown=False,
-    ),
-    Attack(
-        name="other-machine",
-        threat=Threat.AUTHOR,
-        promises=("P6",),
-        goal="run an image that was not made for this machine",
-        steps=("pack a program with another root key", "load it", "start it"),
-        denial="IMAGE_KEY",
-        controls=("tags-unchecked",),
-        run=_other_machine,
-        shown=False,
-    ),
-    Attack(
-        name="wrong-shape",
-        threat=Threat.HYPERVISOR,
-        promises=("P6",),
-        goal="run a VM's clusters in other places than its author meant",
-        steps=("create a VM of as many clusters in another shape", "load the image"),
-        denial="IMAGE_SIZE",
-        controls=("shape-unchecked",),
-        run=_wrong_shape,
-        shown=False,
-    ),
-    Attack(
-        name="load-twice",
-        threat=Threat.HYPERVISOR,
-        promises=("P2", "P6"),
-        goal="replace an image that was accepted, before the VM starts",
-        steps=("load one image", "load another one"),
-        denial="WRONG_STATE; the first one is READY",
-        controls=("load-any-state",),
-        run=_load_twice,
-        shown=False,
-    ),
-    Attack(
-        name="tamper-saved",
-        threat=Threat.HYPERVISOR,
-        promises=("P6",),
-        goal="restore a state that is not what was saved",
-        steps=(f"change one bit of a saved state, in {len(_SAVED_FLIPS)} places", "restore it"),
-        denial="IMAGE_TAG",
-        controls=("contents-tag",),
-        run=_tamper_saved,
-        shown=False,
-    ),
-    Attack(
-        name="abort-and-save-again",
-        threat=Threat.HYPERVISOR,
-        promises=("P7",),
-        goal="have a state enciphered twice with the same key and nonce, by an ABORT",
-        steps=("save a VM", "begin again and abort", "save it once more", "compare"),
-        denial="no block is equal: a save that was aborted has had its number",
-        controls=("save-number-twice",),
-        run=_abort_and_save_again,
-        shown=False,
-    ),
+    attack("swap-pieces", _swap_pieces, shown=False),
+    attack("replay-piece", _replay_piece, shown=False),
+    attack("splice-images", _splice_images, shown=False),
+    attack("other-machine", _other_machine, shown=False),
+    attack("wrong-shape", _wrong_shape, shown=False),
+    attack("load-twice", _load_twice, shown=False),
+    attack("tamper-saved", _tamper_saved, shown=False),
+    attack("abort-and-save-again", _abort_and_save_again, shown=False),
 )
 """Images, then saved states."""

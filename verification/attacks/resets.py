@@ -7,7 +7,7 @@ from blindvisor.hdl.abi import Call, HypervisorRegister, Result, VmState
 from blindvisor.sw.hypervisor.monitor import image_words
 from blindvisor.sw.image.format import HEADER_BYTES, TAG_BYTES, Header
 from blindvisor.sw.image.pack import pack
-from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.attack import attack
 from blindvisor.verification.attacks.programs import victim
 from blindvisor.verification.attacks.world import ACCOMPLICE, SPARE, VICTIM, Place, World
 
@@ -112,64 +112,10 @@ def _reset_keystream(world: World) -> None:
 
 
 RESET_ATTACKS = (
-    Attack(
-        name="reset-and-search",
-        threat=Threat.BOTH,
-        promises=("P5", "P8"),
-        goal="find the secrets of a VM in its clusters after a reset",
-        steps=("reset the machine while the victim runs", "search its clusters"),
-        denial="all of them are zero",
-        controls=("power-on-clean",),
-        modelled_on="cold boot attack",
-        run=_reset_and_search,
-        shown=False,
-    ),
-    Attack(
-        name="call-at-power-on",
-        threat=Threat.BOTH,
-        promises=("P5", "P8"),
-        goal="own a cluster before it has scrubbed itself",
-        steps=("reset the machine", "vm_create every few cycles", "search what it gave"),
-        denial="bus errors until all memory is zero",
-        controls=("power-on-clean",),
-        modelled_on="RMPocalypse: the initialization window",
-        run=_call_at_power_on,
-        shown=False,
-    ),
-    Attack(
-        name="reset-in-the-scrub",
-        threat=Threat.BOTH,
-        promises=("P5",),
-        goal="cut the scrub of a destroyed VM off",
-        steps=("destroy the victim", "reset the machine half-way", "search its clusters"),
-        denial="all of them are zero: a scrub begins anew at power-on",
-        controls=("power-on-clean",),
-        modelled_on="missing scrub on reclaim",
-        run=_reset_in_the_scrub,
-        shown=False,
-    ),
-    Attack(
-        name="reset-in-a-load",
-        threat=Threat.BOTH,
-        promises=("P5", "P7"),
-        goal="keep the plaintext of an image that was never found authentic",
-        steps=("load the victim's image but for its tag", "reset the machine", "search"),
-        denial="all of it is zero",
-        controls=("power-on-clean",),
-        run=_reset_in_a_load,
-        shown=False,
-    ),
-    Attack(
-        name="reset-keystream",
-        threat=Threat.HYPERVISOR,
-        promises=("P7",),
-        goal="have two states enciphered with the same key and nonce, by a reset between them",
-        steps=("reset, load, freeze, save", "the same again", "compare the ciphertexts"),
-        denial="no block is equal: the epoch is part of the save's number",
-        controls=("epoch-ignored",),
-        modelled_on="nonce reuse after a rollback of state",
-        run=_reset_keystream,
-        shown=False,
-    ),
+    attack("reset-and-search", _reset_and_search, shown=False),
+    attack("call-at-power-on", _call_at_power_on, shown=False),
+    attack("reset-in-the-scrub", _reset_in_the_scrub, shown=False),
+    attack("reset-in-a-load", _reset_in_a_load, shown=False),
+    attack("reset-keystream", _reset_keystream, shown=False),
 )
 """By what is cut off."""

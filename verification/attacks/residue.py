@@ -2,7 +2,7 @@
 """Attacks on what a VM leaves behind."""
 
 from blindvisor.hdl.abi import Call, HypervisorRegister, Result
-from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.attack import attack
 from blindvisor.verification.attacks.world import SPARE, VICTIM, World
 
 __all__ = ["RESIDUE_ATTACKS"]
@@ -33,37 +33,7 @@ def _forensics_frozen(world: World) -> None:
 
 
 RESIDUE_ATTACKS = (
-    Attack(
-        name="forensics",
-        threat=Threat.BOTH,
-        promises=("P5",),
-        goal="find the secrets of a destroyed VM in its clusters",
-        steps=(
-            "destroy the running victim",
-            "take each of its clusters with an own VM",
-            "search memory, general and control registers, mailbox, fault address",
-        ),
-        denial="all of them are zero",
-        controls=(
-            "scrub-memory",
-            "scrub-registers",
-            "interrupts-kept",
-            "guest-faults-kept",
-            "free-before-clean",
-        ),
-        modelled_on="CVE-2023-31346 (missing scrub)",
-        run=_forensics,
-    ),
-    Attack(
-        name="race-the-scrub",
-        threat=Threat.BOTH,
-        promises=("P3", "P5"),
-        goal="take the clusters of a VM before they are scrubbed",
-        steps=("freeze and destroy the victim", "create a VM there at once", "search it"),
-        denial="bus error while the call runs; then everything is zero",
-        controls=("free-before-clean", "scrub-memory"),
-        modelled_on="CacheWarp (CVE-2023-20592), CVE-2024-36331 (stale memory)",
-        run=_forensics_frozen,
-    ),
+    attack("forensics", _forensics),
+    attack("race-the-scrub", _forensics_frozen),
 )
 """By how the VM went."""

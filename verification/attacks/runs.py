@@ -5,6 +5,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.sim.compiled import CACHE
@@ -53,9 +54,13 @@ def carry_out(
     *,
     config: MachineConfig,
     fault: Fault | None = None,
+    folder: Path | None = None,
     on_outcome: Listener = lambda outcome: None,
 ) -> list[Outcome]:
-    """Carry out attacks on the RTL of one machine; ``fault``: planted in it.
+    """Carry out attacks on the RTL of one machine.
+
+    ``fault``: planted in it; ``folder``: gets the log, and must be another one for each process
+    that does this at the same time.
 
     An attack after which the machine cannot be used any more (with a fault, that happens) ends the
     simulation; the next one gets a fresh one.
@@ -63,9 +68,9 @@ def carry_out(
     verilog = ready_machine(config, fault)
     left = list(attacks)
     outcomes: list[Outcome] = []
-    folder = (
-        CACHE.parent / "attacks" / f"{config.name}-{fault.name if fault is not None else 'shipped'}"
-    )
+    if folder is None:
+        planted = fault.name if fault is not None else "shipped"
+        folder = CACHE.parent / "attacks" / f"{config.name}-{planted}"
     while left:
         got: list[Outcome] = []
 

@@ -4,7 +4,7 @@
 from blindvisor.hdl.abi import Call, Result, VmState
 from blindvisor.sw.image.format import HEADER_BYTES, TAG_BYTES, Flags, Header
 from blindvisor.sw.image.pack import pack
-from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.attack import attack
 from blindvisor.verification.attacks.programs import prober, victim
 from blindvisor.verification.attacks.world import ACCOMPLICE, SPARE, VICTIM, World
 
@@ -123,65 +123,11 @@ def _reseal(world: World) -> None:
 
 
 SAVE_ATTACKS = (
-    Attack(
-        name="same-keystream",
-        threat=Threat.HYPERVISOR,
-        promises=("P7",),
-        goal="learn of a VM's contents by comparing two saved states",
-        steps=("freeze a VM", "save it twice", "compare the ciphertexts"),
-        denial="no block is equal: each save has its own number, and its own key",
-        controls=("save-number-twice",),
-        run=_same_keystream,
-    ),
-    Attack(
-        name="replay-state",
-        threat=Threat.HYPERVISOR,
-        promises=("P6",),
-        goal="restore a state that a newer one supersedes",
-        steps=("save a VM twice", "restore the older one"),
-        denial="IMAGE_OLD; the newer one is accepted",
-        controls=("old-state-accepted",),
-        run=_replay,
-    ),
-    Attack(
-        name="fork-state",
-        threat=Threat.HYPERVISOR,
-        promises=("P6",),
-        goal="make an older state the newest by having it saved again",
-        steps=("load a VM into two slots", "save one", "save the other", "restore that"),
-        denial="IMAGE_OLD for the second save",
-        controls=("fork-accepted",),
-        run=_fork,
-    ),
-    Attack(
-        name="downgrade",
-        threat=Threat.HYPERVISOR,
-        promises=("P6",),
-        goal="run an old version of a VM that has a known weakness",
-        steps=("load version 2", "load version 1 of the same identity"),
-        denial="IMAGE_OLD",
-        controls=("old-version-accepted",),
-        run=_downgrade,
-    ),
-    Attack(
-        name="save-out-of-turn",
-        threat=Threat.HYPERVISOR,
-        promises=("P1", "P8"),
-        goal="have a VM saved in a state in which it must not be read",
-        steps=("save a running VM, an empty slot, no VM, one that is READY",),
-        denial="WRONG_STATE or BAD_VM, and not one word",
-        controls=("save-any-state",),
-        run=_save_out_of_turn,
-    ),
-    Attack(
-        name="reseal",
-        threat=Threat.AUTHOR,
-        promises=("P6", "P7"),
-        goal="have the loader take its own key for an image that it did not save",
-        steps=("mark an own image as SAVED", "load it"),
-        denial="IMAGE_TAG; IMAGE_HEADER where the flags mean nothing",
-        controls=("contents-tag",),
-        run=_reseal,
-    ),
+    attack("same-keystream", _same_keystream),
+    attack("replay-state", _replay),
+    attack("fork-state", _fork),
+    attack("downgrade", _downgrade),
+    attack("save-out-of-turn", _save_out_of_turn),
+    attack("reseal", _reseal),
 )
 """By what is tried."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from blindvisor.hdl.abi import OWN_CLUSTER, REGISTER_OFFSET, GuestRegister
 from blindvisor.sw.image.pack import pack
 from blindvisor.verification.attacks.assembly import Assembler, sub
-from blindvisor.verification.attacks.attack import Attack, Threat
+from blindvisor.verification.attacks.attack import attack
 from blindvisor.verification.attacks.programs import (
     channel_address,
     finish_frames,
@@ -218,43 +218,8 @@ def _inherit_the_order(world: World) -> None:
 
 
 TIMING_ATTACKS = (
-    Attack(
-        name="time-of-access",
-        threat=Threat.VM,
-        promises=("P13",),
-        goal="find an access that the SMMU makes slower",
-        steps=("time loads from own memory and from each cluster of a row",),
-        denial="each takes the cycles of core, memory and routers, and no more",
-        controls=("egress-slow",),
-        run=_time_of_access,
-    ),
-    Attack(
-        name="listen-to-a-neighbour",
-        threat=Threat.BOTH,
-        promises=("P12",),
-        goal="see in the time of own accesses what another VM and the hypervisor do",
-        steps=(
-            "time local, remote and I/O loads",
-            "again beside a VM that floods mesh and I/O network, and calls of the hypervisor",
-        ),
-        denial="the same cycles, load by load",
-        controls=("leaf-waits-for-others",),
-        modelled_on="covert channel over a commercial mesh (Don't Mesh Around)",
-        run=_listen_to_a_neighbour,
-    ),
-    Attack(
-        name="inherit-the-order",
-        threat=Threat.BOTH,
-        promises=("P5", "P12"),
-        goal="leave a message for the clusters' next owner in the order of their arbiters",
-        steps=(
-            "end a VM of two clusters with stores of the own core, or of the other cluster's",
-            "in its place, time the first load of a VM, with which its other cluster contends",
-        ),
-        denial="the same cycles after both",
-        controls=("order-kept",),
-        modelled_on="stale state (CacheWarp), as a covert channel",
-        run=_inherit_the_order,
-    ),
+    attack("time-of-access", _time_of_access),
+    attack("listen-to-a-neighbour", _listen_to_a_neighbour),
+    attack("inherit-the-order", _inherit_the_order),
 )
 """By what is measured."""
