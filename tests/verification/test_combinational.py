@@ -128,7 +128,8 @@ class Hurried(wiring.Component):
             wiring.connect(
                 m, getattr(router, f"{port}_out"), wiring.flipped(getattr(self, f"{port}_out"))
             )
-        m.d.comb += self.north_in.ready.eq(router.north_in.ready & self.east_out.ready)
+        waits: Any = self
+        m.d.comb += waits.north_in.ready.eq(router.north_in.ready & waits.east_out.ready)
         return m
 
 
