@@ -33,9 +33,9 @@ __all__ = ["isolation"]
 @click.option(
     "--seeds",
     type=click.IntRange(1, 100),
-    default=2,
+    default=1,
     show_default=True,
-    help="Sets of attackers around each.",
+    help="Sets of attackers around each, none of them used twice.",
 )
 @click.option("--table", is_flag=True, help="Write docs/isolation.json, the tables and the plot.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
@@ -67,7 +67,7 @@ def isolation(
                 machine,
                 guests=guests or tuple(GUESTS),
                 places=places,
-                seeds=range(1, seeds + 1),
+                seeds=seeds,
                 step=step,
             )
     except SimulatorMissing as error:

@@ -1,9 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """``blindvisor bench isolation``: no cost and no trace of neighbours, and that it could be seen."""
 
-import json
 import random
-import re
 
 import pytest
 
@@ -11,12 +9,8 @@ from blindvisor.hdl.config import CONFIGURATIONS
 from blindvisor.sim.recording import Difference, Recording, Signal
 from blindvisor.sw.cli.app import ExitCode, main
 from blindvisor.verification.controls.plant import elaborate_with
-from blindvisor.verification.drawing import drawn_from
-from blindvisor.verification.isolation import measure as measuring
-from blindvisor.verification.isolation.measure import GUESTS, MEDIA, judge, measure
-from blindvisor.verification.isolation.page import FIGURES, PAGE, PLOT, load_per_kib, render
+from blindvisor.verification.isolation.measure import judge, measure
 from blindvisor.verification.isolation.places import clusters, corners, fill
-from blindvisor.verification.isolation.plots import plot
 from blindvisor.verification.isolation.traces import (
     accesses,
     information,
@@ -105,8 +99,8 @@ def test_every_variant_is_hardware(name):
 def test_isolation_costs_nothing_and_nobody_is_noticed_except_on_the_leaky_machine():
     figures = measure(
         SMALL,
-        **{"guests": ["hello"], "places": 1, "seeds": (1,), "symbols": 4, "calls": False},
-        **{"media": ["I/O network", "mesh"], "fast": False},
+        **{"guests": ["hello"], "places": 1, "seeds": 1, "symbols": 4, "calls": False},
+        **{"media": ["I/O network"], "fast": False},
     )
     assert judge(figures) == []
     (run,) = figures["runs"]
@@ -120,81 +114,12 @@ def test_isolation_costs_nothing_and_nobody_is_noticed_except_on_the_leaky_machi
     assert times["shipped"] == times["unchecked"]
     assert {"own memory", "cluster 1 hop away", "I/O channel"} <= set(times["shipped"])
     (control,) = figures["controls"]
-    assert control["cycles"] > run["cycles"]
+    assert times["leaky"]["cluster 1 hop away"]["least"] > 2
+    assert times["leaky"]["own memory"]["least"] == times["shipped"]["own memory"]["least"]
     assert control["among"]["difference"]["cycle"] > 0
     capacity = {(c["medium"], c["variant"]): c["bits_per_symbol"] for c in figures["covert"]}
-    assert [capacity[medium, "shipped"] for medium in ("I/O network", "mesh")] == [0, 0]
-    assert all(capacity[medium, "leaky"] > 0 for medium in ("I/O network", "mesh"))
-
-
-def test_the_committed_figures_are_as_promised_and_page_and_plot_are_theirs():
-    figures = json.loads(FIGURES.read_text())
-    assert judge(figures) == figures["missed"] == []
-    assert {run["guest"] for run in figures["runs"]} == set(GUESTS)
-    assert {found["medium"] for found in figures["covert"]} == set(MEDIA)
-    assert load_per_kib(figures["calls"]) > 0
-    page = PAGE.read_text()
-    assert render(page, figures) == page
-    assert drawn_from(PLOT.read_text(), figures)
-    figures["mailbox"][0] += 1
-    assert not drawn_from(PLOT.read_text(), figures)
-    assert drawn_from(plot(figures), figures)
-
-
-def broken(change):
-    figures = json.loads(FIGURES.read_text())
-    change(figures)
-    return figures
-
-
-def slower(figures):
-    figures["runs"][0]["cycles"] += 1
-
-
-def noticed(figures):
-    figures["runs"][0]["among"][0]["difference"] = {"cycle": 7, "signal": "a.b", "values": [0, 1]}
-
-
-def short(figures):
-    figures["runs"][0]["among"][0]["traced"] -= 1
-
-
-def told(figures):
-    next(c for c in figures["covert"] if c["variant"] == "shipped")["bits_per_symbol"] = 0.01
-
-
-def blind(figures):
-    next(c for c in figures["covert"] if c["variant"] == "leaky")["bits_per_symbol"] = 0.0
-
-
-def same(figures):
-    figures["controls"][0]["among"]["difference"] = None
-
-
-def free(figures):
-    figures["controls"][0]["cycles"] = 1
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (slower, "cycles as without checks, not"),
-        (noticed, r"does from cycle 7 on \(a.b\)"),
-        (short, "its end"),
-        (told, "shipped machine: must tell 0 bits per symbol, not 0.010"),
-        (blind, "leaky machine: must tell more than 0 bits"),
-        (same, "its trace must depend on attackers, and does not"),
-        (free, "must be seen in its run time"),
-    ],
-)
-def test_what_is_not_as_promised_is_named_and_the_exit_code(monkeypatch, capsys, change, message):
-    monkeypatch.setattr(measuring, "measure", lambda config, **how: broken(change))
-    assert main(["bench", "isolation"]) == ExitCode.CHECK_FAILED
-    errors = capsys.readouterr().err
-    assert len(errors.splitlines()) == 1
-    assert re.search(message, errors)
-    monkeypatch.setattr(measuring, "measure", lambda config, **how: broken(lambda figures: None))
-    assert main(["bench", "isolation"]) == ExitCode.OK
+    assert capacity["I/O network", "shipped"] == 0
+    assert capacity["I/O network", "leaky"] > 0
 
 
 def test_what_cannot_be_measured_is_refused():

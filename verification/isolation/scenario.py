@@ -2,6 +2,7 @@
 """What happens on the machine while it is measured. Every function is a scenario of its own."""
 
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def run_victim(hypervisor: Hypervisor, params: dict[str, Any]) -> dict[str, Any]
         else:
             calls += _disturb(hypervisor, attackers if params["first"] else [], rng)
         said += link.tty_read(0)
-        if cycles is None and b"[exit" in said:
+        if cycles is None and re.search(rb"\[exit \d+\]\n", said):
             link.advance(_MARGIN)
             break
     stop_recording()
