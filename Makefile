@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: demo demo-save test lint bench guests controls mutation vectors clean check-system
+.PHONY: demo demo-save test lint bench guests controls mutation vectors boards-small clean check-system
 
 demo: $(STAMP)
 	$(BIN)/blindvisor demo
@@ -34,6 +34,12 @@ mutation: $(STAMP)
 # All published AES-GCM vectors and 10,000 random messages, through the engine's Verilog.
 vectors: $(STAMP)
 	$(BIN)/blindvisor bench vectors --messages 10000
+
+# Bitstreams for the two iCE40 boards, a few minutes each: small enough to make every day.
+boards-small: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[fpga]'
+	$(BIN)/blindvisor build --board hx8k
+	$(BIN)/blindvisor build --board icebreaker
 
 guests: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[guests]'

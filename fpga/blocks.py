@@ -2,15 +2,16 @@
 """Blocks alone on ECP5, beside their targets and the open peers: the tables of docs/boards.md."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from amaranth.lib import wiring
 
 from blindvisor.fpga.measure import Run, measure
+from blindvisor.hdl.cluster.core import core_verilog, make_core
 from blindvisor.hdl.cluster.scrubber import Scrubber
 from blindvisor.hdl.cluster.tile import Tile
-from blindvisor.hdl.config import CONFIGURATIONS
+from blindvisor.hdl.config import CONFIGURATIONS, MachineConfig
 from blindvisor.hdl.iocluster.monitor import Monitor
 from blindvisor.hdl.ionet.node import IoNode
 from blindvisor.hdl.loader.loader import Loader
@@ -23,6 +24,7 @@ __all__ = ["BLOCKS", "OPTIONS", "PEERS", "Block", "measure_blocks", "render_bloc
 OPTIONS = "-nowidelut"
 SEEDS = (1, 2, 3)
 _CONFIG = CONFIGURATIONS["reference"]
+_SMALLER = replace(_CONFIG, core="vexriscv")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,33 +36,42 @@ class Block:
     name, target : :class:`str`
         For the table.
     make : callable
-        Makes it, as it is in the reference machine.
+        Makes it, for ``config``.
     place : :class:`bool`
         Whether its clock alone says anything.
+    config : :class:`MachineConfig`
+        The reference machine, or one with another core.
     """
 
     name: str
-    make: Callable[[], wiring.Component]
+    make: Callable[[MachineConfig], wiring.Component]
     target: str = ""
     place: bool = False
+    config: MachineConfig = _CONFIG
 
 
 BLOCKS = (
     Block(
         name="router",
-        make=lambda: Router(fifo_depth=_CONFIG.fifo_depth),
+        make=lambda config: Router(fifo_depth=config.fifo_depth),
         target="1,200 LUTeq, 85 MHz",
         place=True,
     ),
-    Block(name="SMMU", make=lambda: Smmu(_CONFIG), target="250 LUT4"),
-    Block(name="fault record (in the SMMU)", make=lambda: FaultRecord(sources=FAULT_SOURCES)),
-    Block(name="I/O node", make=lambda: IoNode(_CONFIG), target="120 LUT4"),
-    Block(name="scrubber", make=lambda: Scrubber(words=_CONFIG.memory_words)),
-    Block(name="tile", make=lambda: Tile(_CONFIG)),
-    Block(name="monitor", make=lambda: Monitor(_CONFIG)),
-    Block(name="loader", make=lambda: Loader(_CONFIG)),
+    Block(name="SMMU", make=Smmu, target="250 LUT4"),
+    Block(name="fault record (in the SMMU)", make=lambda _: FaultRecord(sources=FAULT_SOURCES)),
+    Block(name="I/O node", make=IoNode, target="120 LUT4"),
+    Block(name="scrubber", make=lambda config: Scrubber(words=config.memory_words)),
+    Block(name="core, Minerva", make=make_core),
+    Block(name="core, VexRiscv", make=make_core, config=_SMALLER),
+    Block(name="tile, Minerva", make=Tile),
+    Block(name="tile, VexRiscv", make=Tile, config=_SMALLER),
+    Block(name="monitor", make=Monitor),
+    Block(name="loader", make=Loader),
 )
 """In the order of the table."""
+
+_SECURITY = ("SMMU", "I/O node", "scrubber")  # the fault record is in the SMMU
+_TILES = ("tile, Minerva", "tile, VexRiscv")
 
 PEERS = (
     # router, LUT4, LUTeq, FF, MHz; flit bits
@@ -79,6 +90,7 @@ options) and nextpnr-ecp5 0.11.1, LFE5U-85F, speed 6, median of 3 seeds."""
 def measure_blocks(
     *,
     place: bool = True,
+    measuring: bool = True,
     step: Callable[[str], None] | None = None,
     run: Run | None = None,
 ) -> dict[str, dict[str, Any]]:
@@ -93,12 +105,16 @@ def measure_blocks(
     for block in BLOCKS:
         if step is not None:
             step(block.name)
-        figures[block.name] = measure(
-            block.make,
+        found = measure(
+            lambda block=block: block.make(block.config),
             options=OPTIONS,
             seeds=SEEDS if place and block.place else (),
             run=run,
+            measuring=measuring,
+            more=core_verilog(block.config),
         )
+        if found:
+            figures[block.name] = found
     return figures
 
 
@@ -120,7 +136,19 @@ def render_blocks(figures: dict[str, dict[str, Any]]) -> str:
         f"| peer: {name} | {lut4:,} | {luteq:,} | {ff:,} | - | {mhz} | - |"
         for name, lut4, luteq, ff, mhz in PEERS
     ]
+    lines += [""] if any(tile in figures for tile in _TILES) else []
+    lines += [
+        f"SMMU, I/O node and scrubber: {_share(figures, tile):.1f} % of the LUTeq of the {tile}"
+        " (target: 12 %)."
+        for tile in _TILES
+        if {tile, *_SECURITY} <= figures.keys()
+    ]
     return "\n".join(lines) + "\n"
+
+
+def _share(figures: dict[str, dict[str, Any]], tile: str) -> float:
+    security = sum(_equivalents(figures[name]) for name in _SECURITY)
+    return 100 * security / _equivalents(figures[tile])
 
 
 def _equivalents(row: dict[str, Any]) -> int:

@@ -124,6 +124,7 @@ def measure(
     cache: Path = CACHE,
     run: Run | None = None,
     measuring: bool = True,
+    more: str = "",
     step: Callable[[str], None] = lambda what: None,
 ) -> dict[str, Any]:
     """Return ``lut4``, ``ccu2c``, ``dpr16x4``, ``ff``, ``ebr`` of the bare block, and its clock.
@@ -144,6 +145,8 @@ def measure(
         Runs a command in a folder; by default as a process of low priority.
     measuring : :class:`bool`
         Whether what is not in the cache is measured, and not left out.
+    more : :class:`str`
+        Verilog of modules that it has instances of.
     step : callable
         Called with what is begun, if it is not in the cache.
 
@@ -162,7 +165,7 @@ def measure(
     run = run or _run
     options = f"{SYNTHESIS} {options}".strip()
     component = block()
-    bare = verilog.convert(component, name=BLOCK, strip_internal_attrs=True)
+    bare = more + verilog.convert(component, name=BLOCK, strip_internal_attrs=True)
 
     def area(folder: Path) -> dict[str, Any]:
         step(options)

@@ -7,6 +7,7 @@ from typing import Any
 
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 
+from blindvisor.hdl.cluster.core import core_verilog
 from blindvisor.hdl.cluster.memory import MEMORY_NAME
 from blindvisor.hdl.cluster.tile import Tile
 from blindvisor.hdl.config import MachineConfig
@@ -19,7 +20,9 @@ __all__ = ["block_ram", "machine_files"]
 def machine_files(config: MachineConfig) -> dict[str, str]:
     """Return the machine and its tile, by file name, with clusters in block RAM."""
     tile = block_ram(_convert(Tile(config), TILE_MODULE), write_ports=1)
-    return {"tile.il": tile, "machine.il": _convert(Machine(config), TOP_MODULE)}
+    files = {"tile.il": tile, "machine.il": _convert(Machine(config), TOP_MODULE)}
+    core = core_verilog(config)
+    return files | ({"core.v": core} if core else {})
 
 
 def block_ram(text: str, *, write_ports: int) -> str:

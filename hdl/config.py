@@ -6,7 +6,16 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CONFIGURATIONS", "ConfigurationError", "MachineConfig", "load_configuration"]
+__all__ = [
+    "CONFIGURATIONS",
+    "CORES",
+    "ConfigurationError",
+    "MachineConfig",
+    "load_configuration",
+]
+
+CORES = ("minerva", "vexriscv")
+"""Processor cores that there is an adapter for."""
 
 
 class ConfigurationError(ValueError):
@@ -27,8 +36,11 @@ class MachineConfig:
         Cores per cluster, 1 to 4.
     memory_bytes : :class:`int`
         Local memory of a cluster in bytes: a power of two from 1 KiB to 1 MiB.
+    core : :class:`str`
+        One of :data:`CORES`: ``minerva`` has precise access faults; ``vexriscv`` is smaller, and
+        gets zero data and an interrupt instead (docs/decisions/0008-smaller-core.md).
     multiply : :class:`bool`
-        Whether the cores have the M extension.
+        Whether the cores have the M extension; ``minerva`` alone can.
     fifo_depth : :class:`int`
         Flits per router input, 2 to 16.
     vms : :class:`int`
@@ -45,6 +57,9 @@ class MachineConfig:
         to 16384.
     store_rows : :class:`int`
         VM identities whose versions the machine remembers, 1 to 256.
+    loader_sboxes, loader_digit : :class:`int`
+        Rate against area of the loader's engine (docs/loader.md): 4, 8, 16, 32 or 64, and a power
+        of two from 1 to 64. Below 32 and 16 it is slower than the monitor lane.
 
     Raises
     ------
@@ -57,6 +72,7 @@ class MachineConfig:
     height: int
     cores: int = 1
     memory_bytes: int = 16 * 1024
+    core: str = "minerva"
     multiply: bool = False
     fifo_depth: int = 16  # block and LUT RAM of FPGAs come 16 deep at the cost of 2
     vms: int = 8
@@ -67,6 +83,8 @@ class MachineConfig:
     channel_depth: int = 16
     staging_words: int = 512
     store_rows: int = 16
+    loader_sboxes: int = 32
+    loader_digit: int = 16
 
     def __post_init__(self) -> None:
         """Check everything that can be wrong."""
@@ -84,13 +102,16 @@ class MachineConfig:
             ("channel_depth", 2, 1024),
             ("staging_words", 4, 16384),
             ("store_rows", 1, 256),
+            ("loader_sboxes", 4, 64),
+            ("loader_digit", 1, 64),
         ):
             value = getattr(self, name)
             if type(value) is not int:
                 raise ConfigurationError(f"{name} must be an integer, not {value!r}")
             if not low <= value <= high:
                 raise ConfigurationError(f"{name} must be from {low} to {high}, not {value}")
-        for name in ("memory_bytes", "channel_depth", "staging_words"):
+        powers = ("memory_bytes", "channel_depth", "staging_words", "loader_sboxes", "loader_digit")
+        for name in powers:
             value = getattr(self, name)
             if value & (value - 1):
                 raise ConfigurationError(f"{name} must be a power of two, not {value}")
@@ -98,6 +119,10 @@ class MachineConfig:
             raise ConfigurationError(f"name must be a non-empty string, not {self.name!r}")
         if type(self.multiply) is not bool:
             raise ConfigurationError(f"multiply must be true or false, not {self.multiply!r}")
+        if self.core not in CORES:
+            raise ConfigurationError(f"core must be one of {', '.join(CORES)}, not {self.core!r}")
+        if self.multiply and self.core != "minerva":
+            raise ConfigurationError(f"multiply must be false with the core {self.core}")
         if not 1 <= self.channels <= 16:
             raise ConfigurationError(
                 f"tty_channels, mailbox_channels and attest_channels together must be from 1 to"

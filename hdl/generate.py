@@ -6,6 +6,7 @@ import re
 
 from amaranth.back import verilog
 
+from blindvisor.hdl.cluster.core import core_verilog
 from blindvisor.hdl.cluster.memory import MEMORY_NAME
 from blindvisor.hdl.cluster.tile import Tile
 from blindvisor.hdl.config import MachineConfig
@@ -23,7 +24,8 @@ def _convert(component: Machine | Tile, name: str) -> str:
 
 
 def generate(config: MachineConfig) -> str:
-    """Return the Verilog of a machine: module :data:`TOP_MODULE`, and the tile module once.
+    """Return the Verilog of a machine: module :data:`TOP_MODULE`, the tile module once, and the
+    core's, if it is an instance of one.
 
     Equal configurations give identical text. The memories of the clusters have no initial
     contents, as they have none after power-on.
@@ -38,7 +40,8 @@ def generate(config: MachineConfig) -> str:
     )
     if dropped != 1:
         raise RuntimeError(f"one memory must lose its initial contents, not {dropped}")
-    return "`default_nettype none\n" + tile + _convert(Machine(config), TOP_MODULE)
+    machine = _convert(Machine(config), TOP_MODULE)
+    return "`default_nettype none\n" + core_verilog(config) + tile + machine
 
 
 def describe(config: MachineConfig) -> str:

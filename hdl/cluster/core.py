@@ -12,10 +12,24 @@ from blindvisor.hdl.abi import OWN_CLUSTER
 from blindvisor.hdl.cluster.bus import LocalBus
 from blindvisor.hdl.cluster.minerva import Minerva
 from blindvisor.hdl.cluster.minerva_units import ClearableRegisterFile, GatedLoadStore
+from blindvisor.hdl.cluster.vexriscv import VexRiscvCore, vexriscv_verilog
+from blindvisor.hdl.config import MachineConfig
 
-__all__ = ["RESET_ADDRESS", "MinervaCore"]
+__all__ = ["RESET_ADDRESS", "MinervaCore", "core_verilog", "make_core"]
 
 RESET_ADDRESS = OWN_CLUSTER << 24
+
+
+def make_core(config: MachineConfig) -> "MinervaCore | VexRiscvCore":
+    """Return a core of the kind that a machine has."""
+    if config.core == "vexriscv":
+        return VexRiscvCore(reset_address=RESET_ADDRESS)
+    return MinervaCore(multiply=config.multiply)
+
+
+def core_verilog(config: MachineConfig) -> str:
+    """Return the Verilog of the modules that a machine's cores are instances of; may be empty."""
+    return vexriscv_verilog() if config.core == "vexriscv" else ""
 
 
 class MinervaCore(wiring.Component):

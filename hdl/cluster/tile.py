@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 from amaranth.utils import bits_for
 
-from blindvisor.hdl.cluster.core import MinervaCore
+from blindvisor.hdl.cluster.core import make_core
 from blindvisor.hdl.cluster.identity import Identity
 from blindvisor.hdl.cluster.initiator import Initiator
 from blindvisor.hdl.cluster.interconnect import Interconnect
@@ -153,7 +153,7 @@ class Tile(wiring.Component):
         self._memory(m, interconnect, memory, lane, scrubber)
         self._registers(m, interconnect, identity, interrupts)
         for number in range(config.cores):
-            m.submodules[f"core{number}"] = core = MinervaCore(multiply=config.multiply)
+            m.submodules[f"core{number}"] = core = make_core(config)
             connect(m, core.fetch, interconnect.fetch[number])
             connect(m, core.data, interconnect.access[number])
             connect(m, interconnect.window[number], window.buses[number])

@@ -88,7 +88,8 @@ class IoCluster(wiring.Component):
         m.submodules.staging = staging = Staging(config)
         m.submodules.saved = saved = SavedWords()
         m.submodules.monitor = monitor = Monitor(config)
-        loader: Any = Loader(config)  # type checkers do not know what it elaborates to
+        # Type checkers do not know what it elaborates to.
+        loader: Any = Loader(config, sboxes=config.loader_sboxes, digit=config.loader_digit)
         m.submodules.loader = loader
         m.submodules.guard = guard = ChannelGuard(config)
         m.submodules.root = root = IoRoot(config)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from blindvisor.fpga import page
 from blindvisor.fpga.boards import BoardError, board_names, load_board
 from blindvisor.fpga.clocking import PllError
 from blindvisor.fpga.measure import ToolMissing
@@ -122,15 +123,23 @@ def build(
     is_flag=True,
     help="Instead: measure the machine's blocks alone, beside peers (many minutes; kept).",
 )
+@click.option("--kept", is_flag=True, help="With --blocks: only what was measured already.")
+@click.option(
+    "--table",
+    is_flag=True,
+    help="Write docs/boards.json, and the tables of docs/boards.md; with --blocks, theirs.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def boards(blocks: bool, as_json: bool) -> int:
+def boards(blocks: bool, kept: bool, table: bool, as_json: bool) -> int:
     """List the boards, what goes onto each, and what was built of it.
 
     A figure is shown where build/boards has that board's report; docs/boards.md has what the
     authors saw.
     """
     if blocks:
-        return _blocks(as_json=as_json)
+        return _blocks(kept=kept, table=table, as_json=as_json)
+    if table:
+        _write(page.collect(_figures(), OUTPUT))
     found = []
     for name in board_names():
         board = load_board(name)
@@ -151,9 +160,9 @@ def boards(blocks: bool, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return ExitCode.OK
-    table = Table("board", "what", "FPGA", "design", "MHz", "built here", box=None, pad_edge=False)
+    listed = Table("board", "what", "FPGA", "design", "MHz", "built here", box=None, pad_edge=False)
     for row in found:
-        table.add_row(
+        listed.add_row(
             row["name"],
             row["title"],
             row["device"],
@@ -161,24 +170,38 @@ def boards(blocks: bool, as_json: bool) -> int:
             f"{row['clock_mhz']:g}",
             row["built"] or "no",
         )
-    Console().print(table)
+    Console().print(listed)
     for row in found:
         if row["note"]:
             click.echo(f"{row['name']}: {row['note']}")
     return ExitCode.OK
 
 
-def _blocks(*, as_json: bool) -> int:
+def _figures() -> dict[str, Any]:
+    return json.loads(page.FIGURES.read_text())
+
+
+def _write(figures: dict[str, Any]) -> None:
+    page.write(figures)
+    click.echo(f"wrote {page.FIGURES.name} and the tables of {page.PAGE.name}", err=True)
+
+
+def _blocks(*, kept: bool, table: bool, as_json: bool) -> int:
     from blindvisor.fpga.blocks import measure_blocks, render_blocks
 
     try:
         with _progress() as progress:
             task = progress.add_task("measuring", tool="")
-            figures = measure_blocks(step=lambda name: progress.update(task, tool=name))
+            figures = measure_blocks(
+                measuring=not kept, step=lambda name: progress.update(task, tool=name)
+            )
     except ToolMissing as error:
         raise CommandError(str(error), ExitCode.MISSING_TOOL) from error
     except RuntimeError as error:
         raise CommandError(str(error), ExitCode.CHECK_FAILED) from error
+    if table:
+        known = _figures()
+        _write(known | {"blocks": known["blocks"] | figures})
     click.echo(json.dumps(figures, indent=2) if as_json else render_blocks(figures), nl=as_json)
     return ExitCode.OK
 
@@ -237,7 +260,7 @@ def _show(report: Any, folder: Path) -> None:
         how = "kept from an earlier build, which took" if stage.kept else "took"
         click.echo(
             f"{stage.stage}: {how} {stage.run.seconds:.0f} s ({stage.run.cpu_seconds:.0f} s CPU),"
-            f" {stage.run.peak_mb} MB  [{stage.tool}]"
+            f" {stage.run.peak_mb} MB  [{page.short_tool(stage.tool)}]"
         )
     click.echo(f"folder {folder}" + (f", {report.bitstream}" if report.bitstream else ""))
 

@@ -25,6 +25,13 @@ USUAL = {"name": "usual", "width": 2, "height": 2}
         ({"vms": 256}, "vms must be from 1 to 255, not 256"),
         ({"name": ""}, "name must be a non-empty string, not ''"),
         ({"multiply": 1}, "multiply must be true or false, not 1"),
+        ({"core": "serv"}, "core must be one of minerva, vexriscv, not 'serv'"),
+        (
+            {"core": "vexriscv", "multiply": True},
+            "multiply must be false with the core vexriscv",
+        ),
+        ({"loader_sboxes": 2}, "loader_sboxes must be from 4 to 64, not 2"),
+        ({"loader_digit": 3}, "loader_digit must be a power of two, not 3"),
         (
             {"tty_channels": 0, "mailbox_channels": 0},
             (

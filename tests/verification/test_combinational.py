@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # amaranth: UnusedElaboratable=no
-"""P13 on the netlist: no register of the SMMU delays a packet."""
+"""On netlists: the SMMU delays no packet (P13), and routers answer from registers (P12)."""
 
 import json
 import subprocess
@@ -16,12 +16,13 @@ from amaranth.lib.wiring import Out
 from blindvisor.fpga.checks import PACKET_PATHS, reached
 from blindvisor.hdl.config import CONFIGURATIONS
 from blindvisor.hdl.noc.packets import FLIT
+from blindvisor.hdl.noc.router import PORTS, Router
 from blindvisor.hdl.smmu.smmu import Smmu
 from blindvisor.verification.formal.flow import tool
 
 pytestmark = pytest.mark.formal
 
-REGISTERED = ("dff", "latch", "mem", "sr")
+REGISTERED = ("dff", "latch", "sr")  # memories are mapped to flip-flops
 
 
 class Delayed(wiring.Component):
@@ -58,7 +59,7 @@ class Delayed(wiring.Component):
 def _netlist(design: Any, folder: Path) -> dict[str, Any]:
     (folder / "top.il").write_text(rtlil.convert(design, name="top", emit_src=False))
     script = (
-        "read_rtlil top.il; hierarchy -check -top top; proc; flatten; opt_clean;"
+        "read_rtlil top.il; hierarchy -check -top top; proc; flatten; memory; opt_clean;"
         " splitcells; simplemap; opt_clean; write_json top.json"
     )
     (folder / "top.ys").write_text(script.replace(";", "\n"))
@@ -106,3 +107,57 @@ def test_a_register_in_a_path_is_found(tmp_path: Path) -> None:
     assert "request_out valid" in missing
     assert "request_out payload 0" in missing
     assert not any(item.startswith(("response", "mesh")) for item in missing)
+
+
+class Hurried(wiring.Component):
+    """A router whose northern input waits in the same cycle for the east: the control."""
+
+    def __init__(self) -> None:
+        self.router = Router(fifo_depth=2)
+        super().__init__(dict(self.router.signature.members.items()))
+
+    def elaborate(self, platform: object) -> Module:
+        """Join all but one bit as it is."""
+        m = Module()
+        m.submodules.router = router = self.router
+        m.d.comb += [getattr(router, name).eq(getattr(self, name)) for name in ("x", "y", "clear")]
+        for port in PORTS:
+            wiring.connect(
+                m, wiring.flipped(getattr(self, f"{port}_in")), getattr(router, f"{port}_in")
+            )
+            wiring.connect(
+                m, getattr(router, f"{port}_out"), wiring.flipped(getattr(self, f"{port}_out"))
+            )
+        m.d.comb += self.north_in.ready.eq(router.north_in.ready & self.east_out.ready)
+        return m
+
+
+def _answers_at_once(netlist: dict[str, Any]) -> list[str]:
+    """Return outputs of a router's links that follow from an input in the same cycle."""
+    ports = netlist["ports"]
+    clocks = ("clk", "rst")
+    ins = [
+        bit
+        for name, port in ports.items()
+        if port["direction"] == "input" and name not in clocks
+        for bit in port["bits"]
+    ]
+    outs = {
+        name: port["bits"]
+        for name, port in ports.items()
+        if port["direction"] == "output" and name != "dropped"
+    }
+    assert len(ins) == len(PORTS) * (FLIT.size + 2) + 9, "every input of the router"
+    assert len(outs) == 3 * len(PORTS), "valid, payload and ready of every link"
+    at_once = _reached(netlist, ins)
+    return [name for name, bits in outs.items() if at_once & set(bits)]
+
+
+def test_a_router_answers_from_registers(tmp_path: Path) -> None:
+    """What proofs join at links rests on it: a router's links show its registers alone."""
+    assert _answers_at_once(_netlist(Router(fifo_depth=16), tmp_path)) == []
+
+
+def test_a_router_that_answers_at_once_is_found(tmp_path: Path) -> None:
+    """The same check on a router in which one link waits for another."""
+    assert _answers_at_once(_netlist(Hurried(), tmp_path)) == ["north_in__ready"]

@@ -100,6 +100,22 @@ def test_the_page_shows_every_attack_promise_and_guest():
     assert "Blind, and every attack blocked" in page
 
 
+def test_the_page_tells_who_attacked_what():
+    """Every threat has a row, every promise a column; what succeeded shows there, too."""
+    page = render(report(verdict=Verdict.SUCCEEDED))
+    matrix = page.split('class="matrix"')[1].split("</table>")[0]
+    rows = matrix.split("<tr>")[2:]
+    assert {row.split("</td>")[0].removeprefix("<td>") for row in rows} == {
+        attack.threat for attack in ATTACKS.values()
+    }
+    assert all(row.count("<td>") == 1 + len(PROMISES) for row in rows)
+    first = next(iter(ATTACKS.values()))
+    assert matrix.count('class="mark bad"') == len(first.promises)
+    shown = re.findall(r"(\d+)(?:/(\d+))?</span>", matrix)
+    tried = sum(int(of or blocked) for blocked, of in shown)
+    assert tried == sum(len(attack.promises) for attack in ATTACKS.values())
+
+
 def test_what_a_guest_prints_cannot_become_part_of_the_page():
     page = render(report())
     assert NASTY not in page

@@ -30,6 +30,30 @@ IO_PROOF_FAULTS = (
         "with m.If(~self.down.lane & self.down.valid):",
     ),
     _one(
+        "tree-last-unheard",
+        ("P12",),
+        "the last node or leaf of a level is not heard while the first speaks",
+        "ionet/tree.py",
+        "(child.as_value() for child in ups[children]))",
+        "(\n"
+        "                    child.as_value() & ~ups[0].valid.replicate(UP_FLIT.size)\n"
+        "                    if child is ups[-1]\n"
+        "                    else child.as_value()\n"
+        "                    for child in ups[children]\n"
+        "                ))",
+    ),
+    _one(
+        "tree-levels-skipped",
+        ("P3", "P12"),
+        "leaves below the root's first child are told a cycle early",
+        "ionet/tree.py",
+        "to_children += [child.eq(node_downs[node]) for child in downs[children]]",
+        "to_children += [\n"
+        "                    child.eq(self.down if level and not node else node_downs[node])\n"
+        "                    for child in downs[children]\n"
+        "                ]",
+    ),
+    _one(
         "root-early",
         ("P10",),
         "the root takes a request for one of the slot after",

@@ -113,5 +113,29 @@ NOC_FAULTS = (
         "m.d.sync += head.eq(source.payload.last)",
         "m.d.sync += head.eq(1)",
     ),
+    _one(
+        "mesh-places-swapped",
+        ("P12",),
+        "clusters are told their row as their column",
+        "machine.py",
+        "Cat(Const(x, 4), Const(y, 4))",
+        "Cat(Const(y, 4), Const(x, 4))",
+    ),
+    _one(
+        "mesh-diagonal",
+        ("P12",),
+        "the links to the east lead one row down",
+        "machine.py",
+        '("east", (1, 0))',
+        '("east", (1, 1))',
+    ),
+    _one(
+        "mesh-waits-together",
+        ("P12",),
+        "a link takes a flit only while the link to the east has one",
+        "machine.py",
+        "source.ready.eq(sink.ready),",
+        "source.ready.eq(sink.ready & one.request_east_in.valid),",
+    ),
 )
 """First what lets domains interfere, then what loses or delays flits."""

@@ -11,24 +11,17 @@ from amaranth.lib.wiring import In
 
 from blindvisor.hdl.noc.packets import COORDINATES, FLIT, REQUEST_HEAD
 from blindvisor.hdl.noc.router import PORTS, TURNS, Router
+from blindvisor.verification.formal.contract import RECTANGLE, inside, keeps, within
 from blindvisor.verification.formal.inner import opened
 
 __all__ = ["ConfinedSpec"]
-
-STEPS = {"north": (0, -1), "east": (1, 0), "south": (0, 1), "west": (-1, 0), "local": (0, 0)}
-"""Where the neighbours are."""
-
-_HERE = (0, 0)
-
-RECTANGLE = data.StructLayout({"first": COORDINATES, "last": COORDINATES})
 
 
 class ConfinedSpec(wiring.Component):
     """One router, anywhere in the mesh, and a VM's rectangle, anywhere.
 
-    The *contract* of a link is about the packets that enter a router by it. If both its ends (for a
-    local port: the cluster) are in the rectangle, the destination is in it, too. If not, the
-    rectangle around router and destination does not meet the VM's.
+    The contract of a link is about the packets that enter a router by it:
+    :func:`~blindvisor.verification.formal.contract.keeps`.
 
     Claims
     ------
@@ -104,9 +97,9 @@ class ConfinedSpec(wiring.Component):
     def _receives(
         self, m: Module, source: stream.Interface, head: Signal, queue: "_Queue", port: str
     ) -> None:
-        kept = self._contract(port, source.payload.data, _HERE)
+        kept = self._keeps(port, source.payload.data, out=False)
         m.d.comb += Assume(~source.valid | ~head | kept, f"{port} keeps the contract")
-        apart = self._inside(self.place.x, self.place.y) & ~self._within(port)
+        apart = self._inside() & ~self._within(port)
         m.d.comb += Assert(~apart | (queue.empty & head), "P12-APART")
         with m.If(source.valid & source.ready):
             m.d.sync += queue.heads.bit_select(queue.newest, 1).eq(head)
@@ -116,8 +109,8 @@ class ConfinedSpec(wiring.Component):
         begun = Signal(name=f"{port}_begun")
         with m.If(sink.valid & sink.ready):
             m.d.sync += begun.eq(~sink.payload.last)
-        kept = self._contract(port, sink.payload.data, STEPS[port])
-        apart = self._inside(self.place.x, self.place.y) & ~self._within(port)
+        kept = self._keeps(port, sink.payload.data, out=True)
+        apart = self._inside() & ~self._within(port)
         m.d.comb += [
             Assert(~sink.valid | begun | kept, "P12-CONTRACT"),
             Assert(~((sink.valid | begun) & apart), "P12-APART"),
@@ -143,7 +136,7 @@ class ConfinedSpec(wiring.Component):
                 wanted = Mux(ways[name], number, wanted)
             there, head = queue.filled(n), queue.heads[n]
             yield ~there | (route == Mux(head, wanted, 0))
-            yield ~(there & head) | self._contract(port, word, _HERE)
+            yield ~(there & head) | self._keeps(port, word, out=False)
             following = (n + 1) % len(queue.rows)
             newest = queue.newest == following
             begins = Mux(newest, queue.head, queue.heads[following])
@@ -155,7 +148,7 @@ class ConfinedSpec(wiring.Component):
         """Yield what is known of the outputs that an input holds, and of who holds an output."""
         holds = [registers[f"{port}_holds_{output}"] for output in TURNS[port]]
         for number, (output, held) in enumerate(zip(TURNS[port], holds, strict=True), start=1):
-            apart = self._inside(self.place.x, self.place.y) & ~self._within(output)
+            apart = self._inside() & ~self._within(output)
             yield ~(held & queue.begins) | (~queue.empty & (queue.route == number))
             yield ~(held & apart)
         yield _at_most_one(holds)
@@ -163,31 +156,14 @@ class ConfinedSpec(wiring.Component):
         yield _at_most_one(holders)
         yield registers[f"{port}_taken"] == Cat(holders).any()
 
-    def _inside(self, x: Value, y: Value) -> Value:
-        first, last = self.rectangle.first, self.rectangle.last
-        return (x >= first.x) & (x <= last.x) & (y >= first.y) & (y <= last.y)
-
-    def _beyond(self, step: tuple[int, int]) -> tuple[Value, Value]:
-        """Return the place one step on; it may be outside of the mesh."""
-        return self.place.x + step[0], self.place.y + step[1]
+    def _inside(self) -> Value:
+        return inside(self.rectangle, self.place.x, self.place.y)
 
     def _within(self, port: str) -> Value:
-        """Whether both ends of a link are in the rectangle."""
-        return self._inside(self.place.x, self.place.y) & self._inside(*self._beyond(STEPS[port]))
+        return within(self.rectangle, self.place.x, self.place.y, port)
 
-    def _contract(self, port: str, word: Value, step: tuple[int, int]) -> Value:
-        """Whether a packet with this head may be on the link, seen from the router it enters."""
-        to = data.View(REQUEST_HEAD, word).destination
-        x, y = self._beyond(step)
-        first, last = self.rectangle.first, self.rectangle.last
-        clear = [
-            (Mux(a < b, a, b) > high) | (Mux(a < b, b, a) < low)
-            for a, b, low, high in (
-                (x, to.x, first.x, last.x),
-                (y, to.y, first.y, last.y),
-            )
-        ]
-        return Mux(self._within(port), self._inside(to.x, to.y), Cat(clear).any())
+    def _keeps(self, port: str, word: Value, *, out: bool) -> Value:
+        return keeps(self.rectangle, self.place.x, self.place.y, port, word, out=out)
 
     def _covers(self, m: Module, router: Router) -> None:
         """Cover packets of the VM and of others, on both kinds of way."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from blindvisor.hdl.abi import Call, Result
 from blindvisor.hdl.config import CONFIGURATIONS, MachineConfig
+from blindvisor.hdl.ionet.tree import tree_depth
 from blindvisor.verification.benches.ionet import line
 from blindvisor.verification.formal.attest_spec import AttestSpec
 from blindvisor.verification.formal.channel_guard_spec import ChannelGuardSpec
@@ -25,6 +26,7 @@ from blindvisor.verification.formal.monitor_tables_spec import MonitorTablesSpec
 from blindvisor.verification.formal.node_spec import NodeSpec
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.formal.root_spec import RootSpec
+from blindvisor.verification.formal.tree_spec import TreeSpec
 
 __all__ = ["IO_PROOFS"]
 
@@ -42,6 +44,8 @@ TWO_CLUSTERS = MachineConfig(
     mailbox_channels=1,
     guest_channels=2,
 )
+
+EIGHT_BY_EIGHT = MachineConfig(name="eight-by-eight", width=8, height=8)
 
 _SLOT_FAULTS = ("leaf-any-slot", "leaf-forgets-slot", "root-early", "root-other-slot")
 _NEIGHBOUR_FAULTS = (
@@ -68,14 +72,28 @@ _RUNS: dict[str, tuple[dict[str, Any], ...]] = {
 IO_PROOFS = (
     *(
         Proof(
+            name=f"tree-{config.clusters}",
+            promises=("P3", "P12"),
+            spec=lambda config=config: TreeSpec(config),
+            engine=Engine.INDUCTION,
+            steps=tree_depth(config) + 1,
+            controls=("tree-last-unheard", "tree-levels-skipped")
+            if config.clusters == CONFIGURATIONS["reference"].clusters
+            else (),
+        )
+        for config in (CONFIGURATIONS["reference"], EIGHT_BY_EIGHT)
+    ),
+    *(
+        Proof(
             name=f"ionet-slots-{clusters}",
             promises=("P8", "P10", "P12"),
             spec=lambda clusters=clusters: IoSlotsSpec(line(clusters)),
             cover_steps=40,
             seconds=300,
             controls=_SLOT_FAULTS if clusters == 3 else (),
+            large=clusters > 3,
         )
-        for clusters in (2, 3)
+        for clusters in (2, 3, 5)
     ),
     *(
         Proof(
@@ -83,10 +101,11 @@ IO_PROOFS = (
             promises=("P12",),
             spec=lambda clusters=clusters: IoNeighboursSpec(line(clusters)),
             cover_steps=40,
-            seconds=300,
+            seconds=900,
             controls=_NEIGHBOUR_FAULTS if clusters == 3 else (),
+            large=clusters > 3,
         )
-        for clusters in (2, 3)
+        for clusters in (2, 3, 5)
     ),
     Proof(
         name="node",
@@ -97,10 +116,22 @@ IO_PROOFS = (
         ),
     ),
     Proof(
+        name="node-16",
+        promises=("P3", "P8", "P11", "P12"),
+        spec=lambda: NodeSpec(CONFIGURATIONS["reference"]),
+    ),
+    Proof(
         name="root",
         promises=("P3", "P8", "P10", "P11", "P12"),
         spec=lambda: RootSpec(line(3)),
         controls=("root-early", "root-other-slot"),
+    ),
+    Proof(
+        name="root-16",
+        promises=("P3", "P8", "P10", "P11", "P12"),
+        spec=lambda: RootSpec(CONFIGURATIONS["reference"]),
+        cover_steps=50,
+        seconds=600,
     ),
     Proof(
         name="guard",

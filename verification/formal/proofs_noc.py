@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proofs of the mesh's router."""
 
+from blindvisor.hdl.config import CONFIGURATIONS
 from blindvisor.hdl.noc.router import Router
 from blindvisor.verification.formal.confined_spec import ConfinedSpec
+from blindvisor.verification.formal.mesh_pair_spec import MeshPairSpec
 from blindvisor.verification.formal.proof import Engine, Proof
 from blindvisor.verification.formal.router_pair_spec import RouterPairSpec
 from blindvisor.verification.formal.router_spec import RouterSpec
@@ -52,6 +54,17 @@ NOC_PROOFS = (
             large=depth > 2,
         )
         for depth in (2, 16)
+    ),
+    Proof(
+        name="mesh-pair",
+        promises=("P12",),
+        spec=lambda: MeshPairSpec(CONFIGURATIONS["reference"]),
+        engine=Engine.INDUCTION,
+        base_steps=3,
+        cover_steps=4,
+        seconds=600,
+        controls=("mesh-places-swapped", "mesh-diagonal", "mesh-waits-together"),
+        large=True,
     ),
     Proof(
         name="router",

@@ -119,10 +119,24 @@ def render(report: Report) -> str:
             (promise, text, sum(o.blocked for o in tries[promise]), len(tries[promise]))
             for promise, text in PROMISES.items()
         ],
+        threats=_threats(report.attacks),
         succeeded=Verdict.SUCCEEDED,
         total_seconds=sum(phase.seconds for phase in report.phases),
         total_cycles=sum(phase.cycles for phase in report.phases),
     )
+
+
+def _threats(attacks: Sequence[tuple[Attack, Outcome]]) -> list[tuple[str, list[tuple[int, int]]]]:
+    """By threat, and there by promise: attacks blocked, and attacks."""
+    rows: dict[str, dict[str, list[bool]]] = {}
+    for attack, outcome in attacks:
+        row = rows.setdefault(attack.threat, {promise: [] for promise in PROMISES})
+        for promise in attack.promises:
+            row[promise].append(outcome.blocked)
+    return [
+        (threat, [(sum(blocked), len(blocked)) for blocked in row.values()])
+        for threat, row in rows.items()
+    ]
 
 
 def _mesh(report: Report) -> dict[str, object]:
