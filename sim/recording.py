@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 __all__ = ["Difference", "Recording", "Signal", "record", "stop_recording"]
 
-_TOP = "TOP.harness"
+_TOP = "harness"
 """What Verilator and :func:`~blindvisor.sim.verilator.with_harness` put around a machine."""
 
 

@@ -16,6 +16,7 @@ from blindvisor.sim.compiled import SimulatorError, SimulatorMissing
 from blindvisor.sim.machine import machine_verilog
 from blindvisor.sim.session import ScenarioError
 from blindvisor.sw.cli.app import CommandError, ExitCode
+from blindvisor.sw.cli.bench_isolation import isolation
 from blindvisor.sw.cli.bench_loader import loader, vectors
 from blindvisor.sw.cli.bench_noc import noc
 from blindvisor.sw.cli.steps import steps
@@ -31,6 +32,7 @@ def bench() -> None:
 bench.add_command(loader)
 bench.add_command(vectors)
 bench.add_command(noc)
+bench.add_command(isolation)
 
 
 @bench.command()
