@@ -32,6 +32,7 @@ from blindvisor.verification.attacks.catalogue import ATTACKS, DEMO_ATTACKS
 from blindvisor.verification.attacks.memory import judge_attacker
 from blindvisor.verification.attacks.runs import carry_out
 from blindvisor.verification.attacks.world import check_machine
+from blindvisor.verification.report.evidence import collect
 from blindvisor.verification.report.report import Guest, Phase, Report, render
 
 __all__ = ["demo"]
@@ -164,6 +165,7 @@ def _run(config: MachineConfig, output: Path, show: "_Show") -> Report:
         attacks=[(attack, outcomes[attack.name]) for attack in DEMO_ATTACKS],
         phases=phases,
         version=metadata.version("blindvisor"),
+        evidence=collect(),
     )
 
 

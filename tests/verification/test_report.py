@@ -12,6 +12,7 @@ import pytest
 from blindvisor.hdl.config import CONFIGURATIONS
 from blindvisor.verification.attacks.attack import Outcome, Step, Verdict
 from blindvisor.verification.attacks.catalogue import ATTACKS
+from blindvisor.verification.report.evidence import collect
 from blindvisor.verification.report.report import PROMISES, Guest, Phase, Report, render
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -49,6 +50,7 @@ def report(*, verdict: Verdict = Verdict.DENIED, right: bool = True) -> Report:
         attacks=list(zip(ATTACKS.values(), outcomes, strict=True)),
         phases=[Phase("guests", 2.0, 100_000), Phase("attacks", 8.0, 400_000)],
         version="0.0",
+        evidence=collect(),
     )
 
 
@@ -83,7 +85,7 @@ def test_the_page_is_whole_and_loads_nothing():
     parser = _Balanced()
     parser.feed(page)
     assert parser.open == []
-    assert parser.loaded == []
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in parser.loaded)
     assert "script" not in parser.seen
     assert not re.search(r"https?://|url\(|@import", page)
 
@@ -98,6 +100,21 @@ def test_the_page_shows_every_attack_promise_and_guest():
     assert page.count("<title>cluster ") == 16
     assert f"{len(ATTACKS)} / {len(ATTACKS)}" in page
     assert "Blind, and every attack blocked" in page
+
+
+def test_the_page_shows_what_was_measured_before():
+    """The mesh's table is the documentation's, cell by cell; what is missing there is left out."""
+    item = next(item for item in collect() if item.page == "docs/noc.md")
+    page = render(report())
+    assert item.picture in page
+    assert item.command.startswith("blindvisor bench noc")
+    for row in item.rows:
+        assert "".join(f"<td>{cell}</td>" for cell in row) in page
+
+
+def test_a_page_without_figures_adds_nothing(tmp_path: Path):
+    (tmp_path / "noc.md").write_text("<!-- uniform -->\n<!-- /uniform -->\n")
+    assert collect(tmp_path) == []
 
 
 def test_the_page_tells_who_attacked_what():

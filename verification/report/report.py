@@ -9,6 +9,7 @@ import jinja2
 
 from blindvisor.hdl.config import MachineConfig
 from blindvisor.verification.attacks.attack import Attack, Outcome, Verdict
+from blindvisor.verification.report.evidence import Evidence
 
 __all__ = ["PROMISES", "Guest", "Phase", "Report", "render"]
 
@@ -81,6 +82,8 @@ class Report:
     attacks: Sequence[tuple[Attack, Outcome]]
     phases: Sequence[Phase]
     version: str
+    evidence: Sequence[Evidence] = ()
+    """Measured before, by other commands."""
 
     @property
     def ok(self) -> bool:
