@@ -217,6 +217,18 @@ LOADER_FAULTS = (
         ),
     ),
     Fault(
+        name="store-read-tells",
+        promises=("P6",),
+        breaks="a search tells the store whose row it looks for",
+        edits=(
+            Edit(
+                "loader/versions.py",
+                "request.payload.eq(Cat(Const(0, 1), index, Const(0, STORE_ROW.size))),",
+                "request.payload.eq(Cat(Const(0, 1), index, self.identity)),",
+            ),
+        ),
+    ),
+    Fault(
         name="store-row-not-kept",
         promises=("P6",),
         breaks="what is written into the store changes when the load is aborted",

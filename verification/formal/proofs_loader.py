@@ -53,7 +53,7 @@ LOADER_PROOFS = (
         spec=lambda: VersionsSpec(THREE_ROWS),
         engine=Engine.INDUCTION,
         base_steps=12,
-        controls=("store-row-of-another", "store-row-elsewhere"),
+        controls=("store-row-of-another", "store-row-elsewhere", "store-read-tells"),
     ),
     Proof(
         name="loader",

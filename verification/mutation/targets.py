@@ -102,6 +102,6 @@ TARGETS = {
         judges=(Judge(proof="save-number", steps=3), Judge(proof="save-numbers-all", steps=3)),
         compared=False,
     ),
-    "versions": _alone("versions", large=True),
+    "versions": _alone("versions"),
 }
 """By name, in the order of the design's parts."""
