@@ -1,6 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """``blindvisor bench isolation``: no cost and no trace of neighbours, and that it could be seen."""
 
+import copy
+import json
 import random
 
 import pytest
@@ -10,6 +12,7 @@ from blindvisor.sim.recording import Difference, Recording, Signal
 from blindvisor.sw.cli.app import ExitCode, main
 from blindvisor.verification.controls.plant import elaborate_with
 from blindvisor.verification.isolation.measure import judge, measure
+from blindvisor.verification.isolation.page import FIGURES, PAGE, render
 from blindvisor.verification.isolation.places import clusters, corners, fill
 from blindvisor.verification.isolation.traces import (
     accesses,
@@ -126,3 +129,35 @@ def test_what_cannot_be_measured_is_refused():
     assert main(["bench", "isolation", "--config", "single"]) == ExitCode.BAD_INPUT
     assert main(["bench", "isolation", "--guest", "nobody"]) == ExitCode.BAD_INPUT
     assert main(["bench", "isolation", "--guest", "hello", "--table"]) == ExitCode.BAD_INPUT
+
+
+def test_the_committed_figures_are_as_promised_and_the_page_is_theirs():
+    figures = json.loads(FIGURES.read_text())
+    assert {run["guest"] for run in figures["runs"]} == {"hello", "matmul", "interrupts", "bench"}
+    assert judge(figures) == []
+    page = PAGE.read_text()
+    assert render(page, figures) == page
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda f: f["runs"][0].update(cycles=f["runs"][0]["unchecked"] + 1), "without checks"),
+        (
+            lambda f: f["runs"][0]["among"][0].update(difference={"cycle": 7, "signal": "ack"}),
+            "must not depend on attackers, and does from cycle 7 on",
+        ),
+        (lambda f: f["controls"][0]["among"].update(difference=None), "must depend on attackers"),
+        (lambda f: f["covert"][0].update(bits_per_symbol=0.5), "must tell 0 bits per symbol"),
+        (lambda f: f["covert"][1].update(bits_per_symbol=0.0), "must tell more than 0 bits"),
+        (
+            lambda f: f["accesses"]["hello"]["shipped"]["fetch"].update(most=3),
+            "must take what they take without checks",
+        ),
+    ],
+)
+def test_a_figure_that_is_not_as_promised_is_named(change, says):
+    figures = copy.deepcopy(json.loads(FIGURES.read_text()))
+    change(figures)
+    assert any(says in missed for missed in judge(figures))
+    assert render(PAGE.read_text(), figures) != PAGE.read_text()

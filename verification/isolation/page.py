@@ -126,12 +126,12 @@ def _controls(controls: list[dict[str, Any]], runs: list[dict[str, Any]]) -> Ite
     for run in controls:
         one = run["among"]
         slower = (
-            f"{one['cycles']:,} (+{100 * (one['cycles'] / run['cycles'] - 1):.1f} %)"
+            f"{one['cycles']:,} ({100 * (one['cycles'] / run['cycles'] - 1):+.1f} %)"
             if one["cycles"]
             else "not ended in the time it takes alone"
         )
         shipped = next(r["cycles"] for r in runs if r["guest"] == run["guest"])
-        alone = f"{run['cycles']:,} (+{100 * (run['cycles'] / shipped - 1):.1f} %)"
+        alone = f"{run['cycles']:,} ({100 * (run['cycles'] / shipped - 1):+.1f} %)"
         rows.append([*_at(run), f"{shipped:,}", alone, slower, _where(one["difference"])])
     head = ["guest", "where", "shipped, alone", "leaky, alone", "leaky, among attackers"]
     return table([*head, "first difference"], rows)
