@@ -64,8 +64,8 @@ def test_another_text_of_the_core_is_refused(monkeypatch: pytest.MonkeyPatch):
     read = Path.read_text
 
     def changed(path: Path) -> str:
-        return read(path).replace("lastStageRegFileWrite_payload_data", "data")
+        return read(path).replace("CsrPlugin_mepc <=", "CsrPlugin_mtval <=", 1)
 
     monkeypatch.setattr(Path, "read_text", changed)
-    with pytest.raises(RuntimeError, match="VexRiscv must have this once, not 0 times"):
+    with pytest.raises(RuntimeError, match="must be the text with SHA-256"):
         vexriscv_verilog()

@@ -42,6 +42,7 @@ class ConfinedSpec(wiring.Component):
     place: data.View
     rectangle: data.View
     ready: Signal
+    clear: Signal
 
     def __init__(self, *, fifo_depth: int) -> None:
         self._depth = fifo_depth
@@ -52,6 +53,7 @@ class ConfinedSpec(wiring.Component):
                 "rectangle": In(RECTANGLE),
                 **{f"{port}_in": In(flits) for port in PORTS},
                 "ready": In(len(PORTS)),
+                "clear": In(1),
             }
         )
 
@@ -61,7 +63,11 @@ class ConfinedSpec(wiring.Component):
         router = Router(fifo_depth=self._depth)
         fragment, registers = opened(router)
         m.submodules.router = fragment
-        m.d.comb += [router.x.eq(self.place.x), router.y.eq(self.place.y)]
+        m.d.comb += [
+            router.x.eq(self.place.x),
+            router.y.eq(self.place.y),
+            router.clear.eq(self.clear),
+        ]
         started = Signal()
         now = Cat(self.place.as_value(), self.rectangle.as_value())
         was = Signal.like(now)
