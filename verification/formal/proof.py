@@ -332,7 +332,7 @@ def method(proof: Proof, engine: Engine) -> str:
         len(proof.runs),
         tuple(importlib.metadata.version(name) for name in _TOOLS),
     )
-    abc = shutil.which("berkeley-abc") if engine is Engine.PDR else None
+    abc = shutil.which("berkeley-abc") if engine is Engine.PDR or proof.runs else None
     return digest(repr(how), *_harness(abc))
 
 
