@@ -179,6 +179,7 @@ _BLOCKS = {
     "ionet/node.py": "blindvisor.hdl.ionet.node:IoNode",
     "ionet/tree.py": "blindvisor.hdl.ionet.tree:IoTree",
     "loader": "blindvisor.hdl.loader.loader:Loader",
+    "machine.py": "blindvisor.hdl.machine:Machine",
     "noc": "blindvisor.hdl.cluster.tile:Tile",
     "smmu": "blindvisor.hdl.smmu.smmu:Smmu",
 }
@@ -229,7 +230,7 @@ def elaborate_with(fault: Fault, config: MachineConfig) -> None:
         If it is not.
     """
     blocks = sorted(
-        {_BLOCKS.get(edit.file, _BLOCKS[edit.file.partition("/")[0]]) for edit in fault.edits}
+        {_BLOCKS.get(edit.file) or _BLOCKS[edit.file.partition("/")[0]] for edit in fault.edits}
     )
     with planted(fault) as root:
         _run(fault, root, config, _ELABORATE, json.dumps(blocks))
